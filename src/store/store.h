@@ -1,0 +1,334 @@
+/*
+ * What is durable: tenants, clients, channels, tokens, jobs, uploads, quota and the audit trail.
+ *
+ * One interface; the SQL is shared by SQLite and Postgres ($1-style parameters, now_ms()), a driver (db.h) is
+ * thin. A handle belongs to one thread; any number of handles and processes may have the same store open.
+ * Times are epoch milliseconds on the database's clock: no instant is passed in where the store can take its
+ * own. Nothing here knows a key: sealed values are opaque bytes.
+ *
+ * Errors: ERR_STORE (unavailable, disk full, corrupt: the message says which and what to do), ERR_BUSY
+ * (locked longer than the bounded wait), ERR_SCHEMA (another version), ERR_NOT_FOUND, ERR_EXISTS,
+ * ERR_INVALID. After ERR_STORE inside a transaction, roll back.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <stddef.h>
+
+#include "base/err.h"
+#include "core/job.h"
+
+struct store;
+
+struct blob {
+    const void *data; /* owned by whoever made it; NULL with len 0 for none */
+    size_t len;
+};
+
+enum store_mode {
+    STORE_CREATE, /* make it if missing, migrate it to this binary's version; safe to repeat and to race */
+    STORE_USE,    /* must exist in this binary's version: ERR_NOT_FOUND (says `sluice init`), ERR_SCHEMA */
+};
+
+/* `url`: "sqlite:PATH" (postgres:// comes with its driver: ERR_INVALID until then). */
+int store_open(const char *url, enum store_mode mode, struct store **ret, struct err *err) MUST_CHECK;
+void store_close(struct store *store); /* NULL is fine; rolls back what was not committed */
+
+/* Group commit: everything between begin and commit is durable when commit returns 0, or not at all. Each
+ * function below is one transaction of its own outside of it, and all-or-nothing (a savepoint) inside of it.
+ */
+int store_begin(struct store *store, struct err *err) MUST_CHECK;
+int store_commit(struct store *store, struct err *err) MUST_CHECK;
+void store_rollback(struct store *store);
+
+int store_now(struct store *store, int64_t *ret_wall_ms, struct err *err) MUST_CHECK;
+/* A full integrity check, for `sluice check`; 0 if sound, else ERR_STORE with what is wrong. */
+int store_verify(struct store *store, struct err *err) MUST_CHECK;
+
+/* ---- tenants and clients ---- */
+
+struct store_client {
+    int64_t id;
+    int64_t tenant_id;
+    char tenant[NAME_SIZE];
+    char name[NAME_SIZE];
+    char client_id[256]; /* Google's, public */
+    char auth_uri[512];
+    char token_uri[512];
+    char kind[16]; /* "installed" or "web" */
+    uint32_t uploads_per_day;
+    uint32_t units_per_day;
+    uint32_t channel_count;
+};
+
+/* The tenant is made if missing. An existing client of that name is replaced if its client_id is the same,
+ * else ERR_EXISTS. The id must be known before the secret can be sealed, so: put with an empty secret, then
+ * set it. */
+int store_client_put(struct store *store, struct store_client *client,
+                     struct err *err) MUST_CHECK; /* fills id, tenant_id */
+int store_client_set_secret(struct store *store, int64_t client, struct blob sealed,
+                            struct err *err) MUST_CHECK;
+/* `ret_sealed`: caller frees data with mem_free; broker only. */
+int store_client_get_secret(struct store *store, int64_t client, struct blob *ret_sealed,
+                            struct err *err) MUST_CHECK;
+int store_client_get(struct store *store, int64_t client, struct store_client *ret,
+                     struct err *err) MUST_CHECK;
+/* By name; `name` NULL or "": the tenant's only one, ERR_USAGE if there are several, ERR_NOT_FOUND if none.
+ */
+int store_client_find(struct store *store, const char *tenant, const char *name, struct store_client *ret,
+                      struct err *err) MUST_CHECK;
+int store_client_list(struct store *store, int (*row)(void *ctx, const struct store_client *client),
+                      void *ctx, struct err *err) MUST_CHECK;
+/* ERR_EXISTS while channels use it. */
+int store_client_remove(struct store *store, int64_t client, struct err *err) MUST_CHECK;
+int store_client_limits(struct store *store, int64_t client, uint32_t uploads_per_day, uint32_t units_per_day,
+                        struct err *err) MUST_CHECK;
+
+/* ---- channels and tokens ---- */
+
+struct store_channel {
+    int64_t id;
+    int64_t tenant_id;
+    int64_t client_id;
+    char tenant[NAME_SIZE];
+    char client[NAME_SIZE];
+    char name[NAME_SIZE];
+    char yt_channel_id[YT_CHANNEL_SIZE];
+    char title[256];
+    char uploads_playlist[YT_CHANNEL_SIZE];
+    enum channel_state state;
+    char state_reason[MESSAGE_SIZE];
+    int64_t until_ms; /* CHANNEL_LIMITED: 0 otherwise */
+    int64_t added_at_ms;
+    bool has_token;
+};
+
+/* A new login: makes the channel, or updates it if its yt_channel_id is the same (else ERR_EXISTS: a channel
+ * never changes to another YouTube channel), stores the token and, where it was held for want of one, makes
+ * the channel active and its `channel_auth` jobs queued. All in one transaction. */
+struct store_login {
+    struct store_channel
+        channel; /* tenant_id, client_id, name, yt_channel_id, title, uploads_playlist; fills id */
+    const char *scopes;
+    /* Seals the refresh token once the channel's id is known (it is part of the sealed value's additional
+     * data). */
+    int (*seal)(void *ctx, int64_t tenant_id, int64_t channel_id, struct blob *ret_sealed, struct err *err);
+    void *seal_ctx;
+    const char *key_id;
+};
+int store_channel_login(struct store *store, struct store_login *login, struct err *err) MUST_CHECK;
+int store_channel_get(struct store *store, int64_t channel, struct store_channel *ret,
+                      struct err *err) MUST_CHECK;
+int store_channel_find(struct store *store, const char *tenant, const char *name, struct store_channel *ret,
+                       struct err *err) MUST_CHECK;
+int store_channel_list(struct store *store, const char *tenant /* NULL: all */,
+                       int (*row)(void *ctx, const struct store_channel *channel), void *ctx,
+                       struct err *err) MUST_CHECK;
+/* Moves the channel and, in the same transaction, its jobs that are not leased: to held with the state's
+ * cause, or from held with that cause to queued. Leased jobs follow at their next renewal. `who` goes to the
+ * audit trail. */
+int store_channel_set_state(struct store *store, int64_t channel, enum channel_state state, int64_t until_ms,
+                            const char *reason, const char *who, struct err *err) MUST_CHECK;
+/* ERR_EXISTS while it has jobs that are not terminal. Its finished jobs and their audit trail stay readable.
+ */
+int store_channel_remove(struct store *store, int64_t channel, const char *who, struct err *err) MUST_CHECK;
+
+struct store_token {
+    struct blob sealed; /* get: caller frees data */
+    char scopes[512];
+    char key_id[32];
+};
+int store_token_get(struct store *store, int64_t channel, struct store_token *ret,
+                    struct err *err) MUST_CHECK;
+/* A rotated refresh token (K06). */
+int store_token_set(struct store *store, int64_t channel, struct blob sealed, const char *scopes,
+                    const char *key_id, struct err *err) MUST_CHECK;
+
+/* ---- jobs ---- */
+
+struct store_job_new {
+    struct job_id id; /* made by the caller */
+    int64_t channel_id;
+    const char *region; /* "" : any */
+    int priority;       /* higher first; 0 is usual */
+    const char *storage_path;
+    uint64_t size_bytes;
+    const char *fingerprint; /* text of src/media */
+    const char *title;
+    const char *metadata; /* JSON, validated */
+    const char *idempotency_key;
+    const char *params_digest; /* of everything that makes this job what it is */
+    const char *cdn_url;       /* "" : none */
+    const char *who;           /* operator, for the audit trail */
+};
+/* The same key with the same parameters: 0 with *ret_existed and the id of the job that is there. The same
+ * key with others: ERR_EXISTS, ret_id = that job. A job of a channel that is not active begins `held` with
+ * the channel's cause. */
+int store_job_add(struct store *store, const struct store_job_new *job, struct job_id *ret_id,
+                  bool *ret_existed, struct err *err) MUST_CHECK;
+
+/* A job as people see it. Texts belong to the row and live as long as the callback, or until
+ * store_job_release(). */
+struct store_job {
+    struct job_id id;
+    char tenant[NAME_SIZE], channel[NAME_SIZE], region[NAME_SIZE];
+    int64_t tenant_id, client_id, channel_id;
+    int priority;
+    enum job_state state;
+    enum job_cause cause;
+    int64_t next_at_ms, added_at_ms, changed_at_ms, finished_at_ms;
+    char *storage_path, *fingerprint, *title, *metadata, *idempotency_key, *params_digest, *cdn_url;
+    uint64_t size_bytes, confirmed_bytes;
+    uint32_t upload_attempts, waits;
+    bool has_session, finalizing, session_dead, cancel_wanted;
+    char lease_owner[NAME_SIZE];
+    int64_t lease_epoch, lease_until_ms, session_at_ms;
+    char video_id[VIDEO_ID_SIZE], etag[ETAG_SIZE];
+    char error_reason[REASON_SIZE], error_message[MESSAGE_SIZE];
+};
+void store_job_release(struct store_job *job);
+/* `id` may be an unambiguous prefix of at least 6 characters (ERR_NOT_FOUND, ERR_USAGE where several match).
+ */
+int store_job_find(struct store *store, const char *id, struct store_job *ret, struct err *err) MUST_CHECK;
+
+struct store_job_filter {
+    int state;          /* -1: any */
+    int64_t channel_id; /* 0: any */
+    uint32_t limit;     /* 0: all */
+};
+/* Newest first. A callback that returns non-zero ends the walk and is returned. */
+int store_job_list(struct store *store, const struct store_job_filter *filter,
+                   int (*row)(void *ctx, const struct store_job *job), void *ctx, struct err *err) MUST_CHECK;
+
+/* Operator's verbs; each with an audit line. ERR_INVALID (with why) where the job's state does not allow it.
+ */
+/* A job without a lease and without a session is cancelled at once (*ret_done); any other is marked and made
+ * claimable, and a worker cancels its session first. */
+int store_job_cancel(struct store *store, struct job_id id, const char *who, bool *ret_done,
+                     struct err *err) MUST_CHECK;
+/* failed, cancelled, held (any cause but ambiguous) or waiting -> queued. A failed or cancelled one starts
+ * anew at byte 0. */
+int store_job_retry(struct store *store, struct job_id id, const char *who, struct err *err) MUST_CHECK;
+/* held ambiguous -> completed with that video, or (video NULL) -> queued with a new session. */
+int store_job_resolve(struct store *store, struct job_id id, const char *video_id, const char *who,
+                      struct err *err) MUST_CHECK;
+
+/* ---- work ---- */
+
+struct store_reach {
+    const char *region; /* a worker's own; it also gets jobs without one. "" : only those without, unless
+                           any_region */
+    bool any_region;
+    const char *tenants;          /* "a,b"; "" : all */
+    int64_t per_channel_max;      /* leased jobs a channel may have at once; 0: no limit */
+    const int64_t *only_channels; /* restricts to these, if count > 0 */
+    uint32_t only_channel_count;
+};
+
+/* What a worker needs to send a job beyond the engine's part; texts are owned: free with
+ * store_work_release(). */
+struct store_work {
+    struct job_claim claim;
+    char tenant[NAME_SIZE];
+    char channel[NAME_SIZE];
+    char uploads_playlist[YT_CHANNEL_SIZE];
+    char yt_channel_id[YT_CHANNEL_SIZE];
+    char *storage_path;
+    char *fingerprint;
+    char *metadata;
+    struct blob sealed_session; /* owned; len 0: none */
+};
+void store_work_release(struct store_work *work);
+
+/* Leases up to `max` jobs: epoch + 1, state uploading or finishing, audit line each. Claimable are: queued;
+ * waiting, finishing, and held for a timed cause, once next_at_ms is past; uploading and finishing whose
+ * lease ended more than TAKEOVER_DELAY_MS ago; any with cancel_wanted that is not leased. Channel must be
+ * active (limited: until_ms past, which makes it active) unless cancel is wanted or the video exists. Tenants
+ * and channels take turns; higher priority first within a channel, then older first. */
+int store_claim(struct store *store, const char *worker, const struct store_reach *reach, uint32_t max,
+                int64_t lease_ms, struct store_work *ret_works, uint32_t *ret_count,
+                struct err *err) MUST_CHECK;
+
+/* A job_write (core/job.h), fenced. `sealed_session` is used where set_session is. Outcomes are data:
+ * *ret_result. Only when the store itself fails it returns an error (ret_result is then WRITE_FAILED and
+ * nothing was written). */
+int store_write(struct store *store, const char *worker, const struct job_write *write,
+                struct blob sealed_session, enum write_result *ret_result, struct err *err) MUST_CHECK;
+
+struct store_renewal {
+    enum write_result result; /* OK or LEASE_LOST */
+    bool cancel_wanted;
+    enum channel_state channel;
+};
+int store_renew(struct store *store, struct job_id id, int64_t lease_epoch, int64_t lease_ms,
+                struct store_renewal *ret, struct err *err) MUST_CHECK;
+
+/* The digests of what was sent of a job, by first byte; for the comparison before a resumed upload goes on.
+ */
+int store_chunk_list(struct store *store, struct job_id id,
+                     int (*row)(void *ctx, const struct chunk_digest *chunk), void *ctx,
+                     struct err *err) MUST_CHECK;
+
+/* A worker says that it lives, and what it is; `status` shows those seen in the last minute. */
+int store_worker_seen(struct store *store, const char *worker, const char *region, uint32_t active,
+                      struct err *err) MUST_CHECK;
+int store_worker_gone(struct store *store, const char *worker, struct err *err) MUST_CHECK;
+
+/* Jobs of the reach by what a draining worker must know. */
+struct store_backlog {
+    uint64_t runnable;  /* claimable now */
+    uint64_t leased;    /* by anyone */
+    int64_t next_at_ms; /* soonest of the timed ones; 0: none */
+};
+int store_backlog(struct store *store, const struct store_reach *reach, struct store_backlog *ret,
+                  struct err *err) MUST_CHECK;
+
+/* ---- looking ---- */
+
+struct store_depth {
+    char channel[NAME_SIZE], tenant[NAME_SIZE], region[NAME_SIZE];
+    enum job_state state;
+    enum job_cause cause;
+    uint64_t count;
+    uint64_t bytes;
+};
+int store_depth_list(struct store *store, int (*row)(void *ctx, const struct store_depth *depth), void *ctx,
+                     struct err *err) MUST_CHECK;
+
+struct store_quota {
+    char tenant[NAME_SIZE], client[NAME_SIZE];
+    enum quota_bucket bucket;
+    int32_t pacific_day;
+    uint32_t used, limit;
+};
+int store_quota_list(struct store *store, int32_t pacific_day,
+                     int (*row)(void *ctx, const struct store_quota *quota), void *ctx,
+                     struct err *err) MUST_CHECK;
+
+struct store_worker {
+    char name[NAME_SIZE], region[NAME_SIZE];
+    int64_t started_at_ms, seen_at_ms;
+    uint32_t active;
+};
+int store_worker_list(struct store *store, int (*row)(void *ctx, const struct store_worker *worker),
+                      void *ctx, struct err *err) MUST_CHECK;
+
+struct store_event {
+    int64_t id, at_ms;
+    char job[JOB_ID_SIZE]; /* "" : not about a job */
+    char tenant[NAME_SIZE], channel[NAME_SIZE];
+    char who[NAME_SIZE]; /* worker, broker or operator */
+    char what[64];
+    char from_state[16], to_state[16], cause[32]; /* "" : no move */
+    int64_t lease_epoch;
+    int http_status;
+    char reason[REASON_SIZE], message[MESSAGE_SIZE], request_id[REQUEST_ID_SIZE];
+};
+int store_event_add(struct store *store, const struct store_event *event,
+                    struct err *err) MUST_CHECK; /* id, at_ms ignored */
+/* Oldest first; `job` NULL: everything. */
+int store_event_list(struct store *store, const char *job,
+                     int (*row)(void *ctx, const struct store_event *event), void *ctx,
+                     struct err *err) MUST_CHECK;
+
+#endif
