@@ -10,9 +10,10 @@
 #define CHUNK_BYTES_DEFAULT 8388608u      /* 8 MiB: under 10 MB, 32 granules */
 #define CHUNK_BYTES_MAX     9961472u      /* 38 granules, the largest under 10,000,000 bytes */
 #define FILE_BYTES_MAX      274877906944u /* "256GB" [insert] */
-#define SESSION_LIFE_MS     518400000 /* 6 days: the real lifetime is not documented, one week elsewhere [gcs] \
-                                       */
-#define UPLOADS_PER_DAY_DEFAULT 100   /* videos.insert calls a project and day [quota] */
+#define SESSION_LIFE_MS                                                                                      \
+    518400000                       /* 6 days: the real lifetime is not documented, one week elsewhere [gcs] \
+                                     */
+#define UPLOADS_PER_DAY_DEFAULT 100 /* videos.insert calls a project and day [quota] */
 #define UNITS_PER_DAY_DEFAULT   10000 /* the shared bucket [quota] */
 
 /* ---- text sizes, terminating NUL included ---- */

@@ -1,0 +1,121 @@
+/*
+ * HTTP exchanges on a libuv loop through curl's multi interface. One request is one exchange, never one
+ * upload.
+ *
+ * HTTP/1.1, keep-alive, TLS 1.2 or newer with verification always on, no redirects, no netrc, no proxy but a
+ * configured one, no `Expect: 100-continue`, replies capped. Plain http only to a loopback address and only
+ * where `allow_plain_loopback`. Everything here belongs to the loop's thread. The `done` callback comes
+ * exactly once for each accepted request, never from within http_start(), also after http_abort() and
+ * http_close().
+ */
+#ifndef HTTP_HTTP_H
+#define HTTP_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+struct http;
+struct http_request;
+
+/* How an exchange ended below HTTP; core/event.h's `enum transport` follows it in the worker. */
+enum http_end {
+    HTTP_OK,      /* a whole reply was read */
+    HTTP_CONNECT, /* refused, unreachable, DNS: nothing was sent */
+    HTTP_TIMEOUT,
+    HTTP_BROKEN,   /* reset, cut, bad record */
+    HTTP_TLS,      /* certificate or protocol not acceptable */
+    HTTP_PROTOCOL, /* malformed, over a cap, ambiguous length */
+    HTTP_LOCAL,    /* no descriptor, no port, no memory */
+    HTTP_SOURCE,   /* the body could not be read: see the body's own state */
+    HTTP_ABORTED,
+};
+
+struct http_config {
+    const char *ca_file; /* NULL: the system's */
+    const char *proxy;   /* NULL: none, and the environment is not asked */
+    const char *user_agent;
+    bool allow_plain_loopback;
+    int64_t connect_timeout_ms; /* 15 s is usual */
+    int64_t low_speed_ms;       /* give up when fewer than low_speed_bytes a second moved for this long */
+    uint32_t low_speed_bytes;
+    uint32_t connections_max; /* in all; idle ones are kept for reuse */
+    uint32_t connects_per_turn_max;
+    uint64_t rate_max; /* upload bytes a second over all requests; 0: no limit; exact over a second */
+};
+
+/* Where a request's body comes from, piece by piece. Called on the loop only. */
+struct http_body {
+    uint64_t size_bytes;
+    /* Copies up to `len` bytes to `data`; returns how many, HTTP_BODY_LATER (then http_resume() once there is
+     * more), or HTTP_BODY_FAILED (the exchange ends with HTTP_SOURCE). Asked only for what is left of
+     * size_bytes. */
+    int64_t (*read)(void *ctx, void *data, size_t len);
+    void *ctx;
+};
+enum { HTTP_BODY_LATER = -1, HTTP_BODY_FAILED = -2 };
+
+struct http_reply {
+    enum http_end end;
+    int status; /* 0 unless a status line was read */
+    bool early; /* a final status came before the whole body had been sent */
+    const char
+        *headers;     /* "Name: value\n" lines of the final response, as received, without CR; "" if none */
+    const char *body; /* NUL-terminated; capped: `body_is_cut` */
+    size_t body_len;
+    bool body_is_cut;
+    uint64_t sent_bytes; /* body bytes handed to the connection */
+    int64_t elapsed_ms;
+    int64_t wait_ms;    /* from the last body byte to the first reply byte; 0 where not known */
+    int64_t connect_ms; /* 0: the connection was reused */
+    char message[256];  /* what happened, for people; host but never path, query or header */
+};
+
+struct http_exchange {
+    const char *method;         /* GET POST PUT DELETE HEAD */
+    const char *url;            /* may be a secret: copied, wiped afterwards, never logged */
+    const char *const *headers; /* "Name: value", NULL-terminated; copied, wiped afterwards */
+    const void *body;           /* a small body; copied, wiped afterwards. Or: */
+    size_t body_len;
+    const struct http_body *stream; /* copied; NULL: none */
+    size_t reply_len_max;
+    int64_t deadline_ms; /* the whole exchange; 0: none but low speed (a body) */
+    int64_t
+        reply_deadline_ms; /* from the last body byte to the end of the reply (C07); 0: deadline_ms alone */
+    void (*done)(void *ctx, const struct http_reply *reply); /* reply lives as long as the call */
+    void (*progress)(void *ctx, uint64_t sent_bytes);        /* may be NULL; at most every 100 ms */
+    void *ctx;
+};
+
+int http_open(uv_loop_t *loop, const struct http_config *config, struct http **ret,
+              struct err *err) MUST_CHECK;
+/* Aborts what runs (their `done` come first, from within), then frees; uv handles are closed, so run the loop
+ * once more. */
+void http_close(struct http *http);
+
+/* Error: ERR_INVALID for a URL or header that may not be used (scheme, userinfo, CR, LF, NUL); nothing was
+ * started then. */
+int http_start(struct http *http, const struct http_exchange *exchange, struct http_request **ret,
+               struct err *err) MUST_CHECK;
+void http_resume(struct http_request *request); /* the body has more */
+void http_abort(struct http_request *request);  /* `done` with HTTP_ABORTED comes in a later turn */
+
+/* The value of a header in `headers`, NULL-terminated copy in a caller's buffer; false if absent, doubled
+ * with different values, or too long. Names without regard to case. */
+bool http_header(const char *headers, const char *name, char *ret, size_t size);
+bool http_has_header(const char *headers, const char *name);
+
+/* scheme, host and port of an https (or http) URL without userinfo or fragment. ERR_INVALID says why not. */
+struct http_origin {
+    bool https;
+    char host[256]; /* lower case; IPv6 without brackets */
+    uint16_t port;
+};
+int http_origin_parse(const char *url, struct http_origin *ret, struct err *err) MUST_CHECK;
+bool http_host_is_loopback(const char *host); /* 127.0.0.0/8, ::1, localhost */
+
+#endif
