@@ -305,6 +305,10 @@ int store_quota_list(struct store *store, int32_t pacific_day,
                      int (*row)(void *ctx, const struct store_quota *quota), void *ctx,
                      struct err *err) MUST_CHECK;
 
+/* Counts units spent outside of a job's own writes (the broker's channels.list). Never refuses. */
+int store_quota_charge(struct store *store, int64_t client, int64_t channel, enum quota_bucket bucket,
+                       int32_t pacific_day, uint32_t amount, struct err *err) MUST_CHECK;
+
 struct store_worker {
     char name[NAME_SIZE], region[NAME_SIZE];
     int64_t started_at_ms, seen_at_ms;

@@ -1,0 +1,95 @@
+/*
+ * The token broker: the one process that holds the key, opens refresh tokens and client secrets, and talks to
+ * token endpoints. It has its own login to the store (`broker_store`) and serves one parent over a socket
+ * pair; when the parent is gone, it ends.
+ *
+ * It hands a worker an access token only for a job that the worker's lease covers (id, epoch and channel are
+ * looked up), keeps one refresh in flight a channel, and before a token's first use asks channels.list
+ * mine=true: a token of another channel is refused (K09). Session URLs are sealed and opened here too.
+ *
+ * This header has both sides: broker_main() for the child, struct broker for the parent. The parent's side
+ * belongs to the loop's thread; callbacks come on the loop, once each, never from within the call; secrets
+ * given to a callback live as long as it does. If the child dies, what was under way answers TRANSIENT, and
+ * it is started again with a growing pause (X06).
+ */
+#ifndef VAULT_BROKER_H
+#define VAULT_BROKER_H
+
+#include <uv.h>
+
+#include "core/event.h"
+#include "store/store.h"
+#include "vault/seal.h"
+
+/* Everything the child needs, sent to it as its first message; texts stay with the caller during
+ * broker_open(). */
+struct broker_config {
+    const char *store; /* broker_store, or store */
+    const char *key_file;
+    const char *api_root;
+    const char *ca_file; /* NULL: the system's */
+    const char *proxy;   /* NULL: none */
+    bool allow_plain_loopback;
+    const char *executable; /* NULL: /proc/self/exe, run as `sluice broker` with the socket as descriptor 3 */
+};
+
+/* The child: runs until its parent closes the socket. Returns an exit code. Logs to standard error, never a
+ * secret. */
+int broker_main(int fd);
+
+/* ---- the parent's side ---- */
+
+struct broker;
+
+/* Starts the child and waits for its hello (bounded): ERR_AUTH or ERR_NOT_FOUND (key), ERR_STORE, ERR_SCHEMA,
+ * as the child met them. */
+int broker_open(uv_loop_t *loop, const struct broker_config *config, struct broker **ret,
+                struct err *err) MUST_CHECK;
+/* Closes the socket and ends the child; outstanding callbacks come first, as TRANSIENT. Handles close in the
+ * next turn. */
+void broker_close(struct broker *broker);
+/* From the hello: for vault_digest(). */
+const unsigned char *broker_digest_key(const struct broker *broker);
+int64_t broker_pid(const struct broker *broker);
+
+struct broker_token {
+    enum token_result result;
+    const char *access_token; /* TOKEN_OK: a secret */
+    int64_t expires_at_mono_ms;
+    int64_t retry_after_ms; /* -1: none */
+    const char *message;    /* for people; no secret */
+};
+/* `fresh`: not the one handed out last for this channel (after a 401) — unless a newer one came meanwhile. */
+void broker_token(struct broker *broker, int64_t tenant_id, int64_t channel_id, struct job_id job,
+                  int64_t lease_epoch, bool fresh, void (*done)(void *ctx, const struct broker_token *token),
+                  void *ctx);
+void broker_seal_session(struct broker *broker, int64_t tenant_id, struct job_id job, const char *url,
+                         void (*done)(void *ctx, enum open_result result, struct blob sealed), void *ctx);
+void broker_open_session(struct broker *broker, int64_t tenant_id, struct job_id job, struct blob sealed,
+                         void (*done)(void *ctx, enum open_result result, const char *url), void *ctx);
+
+/* ---- for the command line: each runs the loop until its answer is there ---- */
+
+/* Reads, checks and stores a client_secret*.json; `name` NULL: "default". */
+int broker_client_import(struct broker *broker, const char *tenant, const char *name, const char *json,
+                         size_t len, struct store_client *ret, struct err *err) MUST_CHECK;
+
+struct broker_login {
+    const char *tenant;
+    int64_t client_id;          /* the store's */
+    const char *channel;        /* our name for it */
+    const char *expect_channel; /* YouTube's id; NULL: any, unless the channel is known already */
+    const char *code;           /* from the redirect: a secret */
+    const char *verifier;       /* PKCE: a secret */
+    const char *redirect_uri;
+};
+/* Exchanges the code, checks scopes (K07) and whose channel it is (K09), seals and stores the refresh token.
+ */
+int broker_channel_login(struct broker *broker, const struct broker_login *login, struct store_channel *ret,
+                         struct err *err) MUST_CHECK;
+/* Revokes the channel's token at Google (best effort: ret_revoked), then removes the channel from the store.
+ */
+int broker_channel_remove(struct broker *broker, int64_t channel_id, bool revoke, bool *ret_revoked,
+                          const char *who, struct err *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * Sealing: XChaCha20-Poly1305 (libsodium) under the key of `key_file`. The additional data are format, key
+ * id, tenant, table, row and field, so that a sealed value moved to another row, tenant or field does not
+ * open (faults.md K10). Only the broker process and `sluice init` load a key. Any thread once loaded.
+ *
+ * Sealed form: version byte, 8 bytes key id, 24 bytes nonce, ciphertext and tag.
+ */
+#ifndef VAULT_SEAL_H
+#define VAULT_SEAL_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "vault/secret.h"
+
+enum { VAULT_KEY_ID_SIZE = 17, VAULT_DIGEST_KEY_SIZE = 32, VAULT_DIGEST_SIZE = 33 };
+
+struct vault_key;
+
+/* Makes a new random key file of mode 0400 in a directory made with 0700 if missing. ERR_EXISTS leaves the
+ * file that is there alone. */
+int vault_key_create(const char *path, struct err *err) MUST_CHECK;
+/* ERR_NOT_FOUND (says `sluice init`), ERR_AUTH (others may read it; not a key file). */
+int vault_key_load(const char *path, struct vault_key **ret, struct err *err) MUST_CHECK;
+void vault_key_free(struct vault_key *key);
+const char *vault_key_id(const struct vault_key *key); /* 16 hexadecimal digits */
+
+/* What a value belongs to. Texts may not contain NUL. */
+struct seal_place {
+    int64_t tenant_id;
+    const char *table; /* "token", "client", "upload" */
+    const char *row;   /* the row's id as text */
+    const char *field; /* "refresh_token", "client_secret", "session_url" */
+};
+
+void vault_seal(const struct vault_key *key, const struct seal_place *place, const void *plain, size_t len,
+                struct buf *ret);
+/* ERR_CORRUPT: unknown key id, wrong place, truncated, forged. Nothing is given out then. */
+int vault_open(const struct vault_key *key, const struct seal_place *place, const void *sealed, size_t len,
+               struct secret *ret, struct err *err) MUST_CHECK;
+
+/* A key for digests only, derived from the vault key: lets a worker tell two uploader ids apart in logs
+ * without keeping them. */
+void vault_digest_key(const struct vault_key *key, unsigned char ret[VAULT_DIGEST_KEY_SIZE]);
+void vault_digest(const unsigned char digest_key[VAULT_DIGEST_KEY_SIZE], const void *data, size_t len,
+                  char ret[VAULT_DIGEST_SIZE]);
+/* SHA-256, for PKCE [native]. */
+void vault_sha256(const void *data, size_t len, unsigned char ret[32]);
+
+#endif

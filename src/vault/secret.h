@@ -1,0 +1,30 @@
+/*
+ * Secrets in memory: locked against swap, left out of core dumps, wiped when given back, and without any way
+ * to print them. Only src/vault touches libsodium; the rest of the program handles a struct secret. Any
+ * thread; not shared.
+ */
+#ifndef VAULT_SECRET_H
+#define VAULT_SECRET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/attr.h"
+
+struct secret {
+    char *data; /* NUL-terminated, locked; NULL: none */
+    size_t len;
+};
+
+/* Once, before any other call of this room and before threads. Ends the process where libsodium cannot start.
+ */
+void vault_start(void);
+
+void secret_set(struct secret *secret, const void *data, size_t len); /* copies; frees what was there */
+void secret_release(struct secret *secret);                           /* wipes; an empty one is fine */
+void secret_move(struct secret *to, struct secret *from);
+bool secret_equals(const struct secret *a, const struct secret *b); /* constant time */
+
+#define AUTO_SECRET CLEANUP(secret_release)
+
+#endif
