@@ -1,0 +1,219 @@
+#include "unit.h"
+
+#include <dirent.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "vault/seal.h"
+
+static char dir[] = "/tmp/sluice-key-XXXXXX";
+
+static char *path_in(const char *name)
+{
+    return mem_printf("%s/%s", dir, name);
+}
+
+static void put_file(const char *path, const char *text, mode_t mode)
+{
+    unlink(path);
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+    assert_int_equal(chmod(path, mode), 0);
+}
+
+static int load(const char *path, struct err *err)
+{
+    struct vault_key *key = NULL;
+    int code = vault_key_load(path, &key, err);
+    if (code != 0)
+        assert_null(key);
+    vault_key_free(key);
+    return code;
+}
+
+#define LINE "sluice-key-1 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
+static void a_new_key_loads_and_stays_the_same(void **state)
+{
+    (void)state;
+    char *path AUTO_FREE = path_in("a/b/key");
+    assert_int_equal(vault_key_create(path, NULL), 0);
+    struct vault_key *one = NULL, *two = NULL;
+    assert_int_equal(vault_key_load(path, &one, NULL), 0);
+    assert_int_equal(vault_key_load(path, &two, NULL), 0);
+    assert_string_equal(vault_key_id(one), vault_key_id(two));
+    assert_int_equal(strlen(vault_key_id(one)), VAULT_KEY_ID_SIZE - 1);
+
+    struct seal_place place = {.tenant_id = 1, .table = "t", .row = "1", .field = "f"};
+    struct buf sealed AUTO_BUF;
+    buf_init(&sealed, 1024);
+    vault_seal(one, &place, "x", 1, &sealed);
+    struct secret opened AUTO_SECRET = {0};
+    assert_int_equal(vault_open(two, &place, sealed.data, sealed.len, &opened, NULL), 0);
+    vault_key_free(one);
+    vault_key_free(two);
+}
+
+static void k11_a_new_key_is_its_owners_alone(void **state)
+{
+    (void)state;
+    char *path AUTO_FREE = path_in("own/key");
+    char *parent AUTO_FREE = path_in("own");
+    mode_t before = umask(0);
+    assert_int_equal(vault_key_create(path, NULL), 0);
+    umask(before);
+    struct stat file;
+    assert_int_equal(stat(path, &file), 0);
+    assert_int_equal(file.st_mode & 07777, 0400);
+    assert_int_equal(stat(parent, &file), 0);
+    assert_int_equal(file.st_mode & 0777, 0700);
+}
+
+static int count_entries(const char *path)
+{
+    DIR *entries = opendir(path);
+    int count = 0;
+    assert_non_null(entries);
+    while (readdir(entries))
+        count++;
+    closedir(entries);
+    return count - 2; /* . and .. */
+}
+
+static void k11_a_key_that_is_there_is_left_alone(void **state)
+{
+    (void)state;
+    char *path AUTO_FREE = path_in("there/key");
+    char *parent AUTO_FREE = path_in("there");
+    assert_int_equal(vault_key_create(path, NULL), 0);
+    struct vault_key *before = NULL, *after = NULL;
+    assert_int_equal(vault_key_load(path, &before, NULL), 0);
+    assert_int_equal(vault_key_create(path, NULL), ERR_EXISTS);
+    assert_int_equal(vault_key_load(path, &after, NULL), 0);
+    assert_string_equal(vault_key_id(before), vault_key_id(after));
+    assert_int_equal(count_entries(parent), 1);
+    vault_key_free(before);
+    vault_key_free(after);
+}
+
+static void two_keys_differ(void **state)
+{
+    (void)state;
+    char *path_one AUTO_FREE = path_in("one"), *path_two AUTO_FREE = path_in("two");
+    struct vault_key *one = NULL, *two = NULL;
+    assert_int_equal(vault_key_create(path_one, NULL), 0);
+    assert_int_equal(vault_key_create(path_two, NULL), 0);
+    assert_int_equal(vault_key_load(path_one, &one, NULL), 0);
+    assert_int_equal(vault_key_load(path_two, &two, NULL), 0);
+    assert_string_not_equal(vault_key_id(one), vault_key_id(two));
+    vault_key_free(one);
+    vault_key_free(two);
+}
+
+static void k11_a_missing_key_says_init(void **state)
+{
+    (void)state;
+    char *path AUTO_FREE = path_in("missing");
+    struct err err = {0};
+    assert_int_equal(load(path, &err), ERR_NOT_FOUND);
+    assert_non_null(strstr(err.message, "sluice init"));
+    assert_non_null(strstr(err.message, path));
+}
+
+static void k11_a_key_that_others_may_read_is_refused(void **state)
+{
+    (void)state;
+    char *path AUTO_FREE = path_in("modes");
+    static const struct {
+        mode_t mode;
+        int code;
+    } cases[] = {{0400, 0},        {0600, 0},        {0700, 0},        {0440, ERR_AUTH}, {0404, ERR_AUTH},
+                 {0420, ERR_AUTH}, {0402, ERR_AUTH}, {0644, ERR_AUTH}, {0401, ERR_AUTH}, {0777, ERR_AUTH}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct err err = {0};
+        put_file(path, LINE "\n", cases[i].mode);
+        assert_int_equal(load(path, &err), cases[i].code);
+        if (cases[i].code)
+            assert_non_null(strstr(err.message, "chmod 0400"));
+    }
+}
+
+static void k11_what_is_not_a_key_is_refused(void **state)
+{
+    (void)state;
+    char *path AUTO_FREE = path_in("content");
+    static const char *const bad[] = {
+        "",
+        "\n",
+        "sluice-key-1 ",
+        "sluice-key-2 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+        LINE "0",
+        LINE "\n\n",
+        LINE "\r\n",
+        LINE " ",
+        " sluice-key-1 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+        "sluice-key-1 00112233445566778899aabbccddeeff00112233445566778899aabbccddeefg",
+        "sluice-key-1 00112233445566778899aabbccddeeff00112233445566778899aabbccddeef"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct err err = {0};
+        put_file(path, bad[i], 0400);
+        assert_int_equal(load(path, &err), ERR_AUTH);
+        assert_null(strstr(err.message, "00112233"));
+    }
+    put_file(path, LINE, 0400);
+    assert_int_equal(load(path, NULL), 0);
+}
+
+static void k11_a_directory_or_a_pipe_is_refused(void **state)
+{
+    (void)state;
+    char *path AUTO_FREE = path_in("pipe");
+    assert_int_equal(mkfifo(path, 0400), 0);
+    assert_int_equal(load(path, NULL), ERR_AUTH);
+    assert_int_equal(load(dir, NULL), ERR_AUTH);
+}
+
+/* Kubernetes mounts a secret as a link to a link. */
+static void a_linked_key_loads(void **state)
+{
+    (void)state;
+    char *path AUTO_FREE = path_in("linked"), *to AUTO_FREE = path_in("target");
+    put_file(to, LINE "\n", 0400);
+    assert_int_equal(symlink("target", path), 0);
+    assert_int_equal(load(path, NULL), 0);
+}
+
+static int remove_one(const char *path, const struct stat *file, int type, struct FTW *walk)
+{
+    (void)file, (void)type, (void)walk;
+    return remove(path);
+}
+
+int main(void)
+{
+    vault_start();
+    if (!mkdtemp(dir))
+        return 1;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_new_key_loads_and_stays_the_same),
+        cmocka_unit_test(k11_a_new_key_is_its_owners_alone),
+        cmocka_unit_test(k11_a_key_that_is_there_is_left_alone),
+        cmocka_unit_test(two_keys_differ),
+        cmocka_unit_test(k11_a_missing_key_says_init),
+        cmocka_unit_test(k11_a_key_that_others_may_read_is_refused),
+        cmocka_unit_test(k11_what_is_not_a_key_is_refused),
+        cmocka_unit_test(k11_a_directory_or_a_pipe_is_refused),
+        cmocka_unit_test(a_linked_key_loads),
+    };
+    int failed = RUN_UNIT_TESTS(tests);
+    nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    return failed;
+}
