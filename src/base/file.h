@@ -1,0 +1,14 @@
+/*
+ * Small files read whole (configuration, metadata, client secrets). Blocks on the disk. Any thread.
+ */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+/* Adds the file's bytes to `ret`, whose len_max is the limit. ERR_NOT_FOUND; ERR_INVALID: a directory, not
+ * permitted, or too large; ERR_IO. A pipe is read to its end. */
+int file_read(const char *path, struct buf *ret, struct err *err) MUST_CHECK;
+
+#endif
