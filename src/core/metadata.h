@@ -1,13 +1,20 @@
 /*
  * The rules of a video's metadata, checked before anything is queued: every violation, with field, limit and
- * value, all at once. Pure: values in, violations out. Source of the rules: [insert] and [videos], table in
- * youtube.md section 5.
+ * value, all at once. Pure: values in, violations out; any thread. Source of the rules: [insert] and
+ * [videos], table in docs/youtube-facts.md; RFC 5646 for languages.
+ *
+ * Characters are Unicode code points. Fields are named as in the video resource without its outer object:
+ * title, description, tags, categoryId, defaultLanguage, defaultAudioLanguage, privacyStatus, license,
+ * publishAt, recordingDate, location.latitude, location.longitude, locationDescription,
+ * localizations.LANG.title.
  */
 #ifndef CORE_METADATA_H
 #define CORE_METADATA_H
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "base/attr.h"
 
 enum {
     METADATA_TITLE_LENGTH_MAX = 100, /* characters */
@@ -16,6 +23,9 @@ enum {
     METADATA_TAGS_MAX = 500,
     METADATA_LOCALIZATIONS_MAX = 100,
     METADATA_VIOLATIONS_MAX = 64,
+    METADATA_LATITUDE_MAX = 90, /* degrees, either way */
+    METADATA_LONGITUDE_MAX = 180,
+    METADATA_DEGREE = 10000000, /* units of latitude_e7 and longitude_e7 in one degree */
 };
 
 /* Unset texts are NULL; unset instants 0 with has_… false. Texts are UTF-8 and stay with the caller. */
@@ -39,6 +49,10 @@ struct metadata {
     int64_t publish_at_ms;
     bool has_recording_date;
     int64_t recording_date_ms;
+    bool has_location;
+    int64_t latitude_e7; /* 10^-7 degrees, north positive */
+    int64_t longitude_e7;
+    const char *location_description;
     const struct metadata_localization *localizations;
     uint32_t localization_count;
 };
@@ -54,9 +68,19 @@ struct metadata_violations {
     struct metadata_violation items[METADATA_VIOLATIONS_MAX];
 };
 
-/* now_ms: wall. A publish time that is past is a violation: YouTube would publish at once [videos]. */
+/* Adds a violation, whatever found it. The message is cut to its size; `reason` is Google's where it has one.
+ */
+void metadata_violate(struct metadata_violations *violations, const char *field, const char *reason,
+                      const char *format, ...) PRINTF_LIKE(4, 5);
+
+/* Checks every field; `ret` is added to, never emptied. now_ms: wall. A publish time that is not later than
+ * now is a violation: YouTube would publish at once [videos]. Title and privacy are required: without a
+ * privacyStatus YouTube publishes [rev 2026-11-02]. */
 void metadata_check(const struct metadata *metadata, int64_t now_ms, struct metadata_violations *ret);
 /* The length YouTube counts for a list of tags. */
 uint32_t metadata_tags_length(const char *const *tags, uint32_t count);
+/* A well-formed BCP-47 tag: `langtag` or `privateuse` of RFC 5646 section 2.1, any case. The grandfathered
+ * tags of that section are not taken. Whether YouTube knows the language only YouTube can tell. */
+bool metadata_language_is_well_formed(const char *language);
 
 #endif
