@@ -5,7 +5,7 @@
  * what came of them, once each. No clock, no randomness, no allocation, no I/O in here, so the simulator runs
  * the very same code.
  *
- * Ownership: the caller owns the memory of slots and destinations for the engine's life. One thread at a
+ * Ownership: the caller owns the engine's memory for its life. One thread at a
  * time. Contract: engine_step() never emits an action whose effect YouTube can see before the row that lets
  * us recover from it is stored (docs/architecture.md, "Durable before visible").
  */
@@ -13,9 +13,6 @@
 #define CORE_ENGINE_H
 
 #include "core/event.h"
-
-struct slot;
-struct destination;
 
 enum chunk_mode {
     CHUNK_MODE_CHUNKED, /* PUTs of chunk_bytes */
@@ -46,6 +43,8 @@ void engine_step(struct engine *engine, const struct event *event, struct action
 /* Monotonic time of the next EVENT_TICK that is wanted; INT64_MAX: none. */
 int64_t engine_next_tick_mono_ms(const struct engine *engine);
 
+/* The slot that the next EVENT_JOB will take: the shell puts what belongs to the job there. */
+uint32_t engine_next_slot(const struct engine *engine);
 uint32_t engine_active_count(const struct engine *engine);
 /* Draining and nothing left to do. */
 bool engine_is_idle(const struct engine *engine);

@@ -72,10 +72,11 @@ bool job_cause_parse(const char *text, enum job_cause *ret)
  * its steps;
  * - only a claim makes `uploading`, so a job cannot be uploaded without a lease;
  * - `cancelled` and `failed` are left only by an operator's retry, which starts anew;
- * - `held` -> `completed` is `job resolve --video`, -> `finishing` a claim of a job whose video is known.
+ * - `held` -> `completed` is `job resolve --video`; `held`, `queued` -> `finishing` a claim of a job whose
+ * video is known.
  */
 static const unsigned allowed_moves[JOB_STATE_COUNT] = {
-    [JOB_QUEUED] = TO(UPLOADING) | TO(HELD) | TO(CANCELLED) | TO(FAILED),
+    [JOB_QUEUED] = TO(UPLOADING) | TO(FINISHING) | TO(HELD) | TO(CANCELLED) | TO(FAILED),
     [JOB_UPLOADING] =
         TO(QUEUED) | TO(WAITING) | TO(HELD) | TO(FINISHING) | TO(COMPLETED) | TO(FAILED) | TO(CANCELLED),
     [JOB_WAITING] = TO(QUEUED) | TO(UPLOADING) | TO(HELD) | TO(CANCELLED) | TO(FAILED),

@@ -34,23 +34,26 @@
 #define METADATA_BYTES_MAX  131072u /* a metadata file */
 
 /* ---- retry (faults.md section 3) ---- */
-#define RETRY_BASE_MS       1000  /* full jitter: U(0, min(cap, base · 2^n)) */
-#define RETRY_CAP_MS        64000 /* while the lease is held */
-#define RETRY_TRIES_MAX     5     /* without progress; then the lease is given back */
-#define WAIT_BASE_MS        60000 /* after that: U(half, all) of min(cap, base · 2^n) */
-#define WAIT_CAP_MS         3600000
-#define RETRY_AFTER_CAP_MS  3600000   /* a Retry-After over 1 h counts as 1 h */
-#define RETRY_AFTER_KEEP_MS 64000     /* longer: the lease is given back meanwhile */
-#define JOB_LIFE_MS         604800000 /* 7 days, then `failed` with the last reason */
-#define CHANNEL_HOLD_MS     86400000  /* uploadLimitExceeded: about 24 h */
-#define REWINDS_MAX         3         /* server's offset went back without net progress (P03) */
-#define STALLS_MAX          5         /* replies that acknowledge nothing new (P06) */
-#define PROTOCOL_ERRORS_MAX 3         /* impossible offsets (P04) before the job is held */
-#define RECONCILE_LOOKS_MAX 6         /* lists of the channel's uploads before absence is believed … */
-#define RECONCILE_SPAN_MS   3600000   /* … and they span at least this long */
-#define RECONCILE_SKEW_MS   600000    /* YouTube's clock against ours, when a video's time is compared */
-#define CHECK_LOOKS_MAX     6         /* videos.list without the new video before an alarm (P15) */
-#define QUOTA_JITTER_MS     300000    /* resume this much after midnight Pacific, at random */
+#define RETRY_BASE_MS        1000  /* full jitter: U(0, min(cap, base · 2^n)) */
+#define RETRY_CAP_MS         64000 /* while the lease is held */
+#define RETRY_TRIES_MAX      5     /* without progress; then the lease is given back */
+#define WAIT_BASE_MS         60000 /* after that: U(half, all) of min(cap, base · 2^n) */
+#define WAIT_CAP_MS          3600000
+#define RETRY_AFTER_CAP_MS   3600000   /* a Retry-After over 1 h counts as 1 h */
+#define RETRY_AFTER_KEEP_MS  64000     /* longer: the lease is given back meanwhile */
+#define JOB_LIFE_MS          604800000 /* 7 days, then `failed` with the last reason */
+#define CHANNEL_HOLD_MS      86400000  /* uploadLimitExceeded: about 24 h */
+#define REWINDS_MAX          3         /* server's offset went back without net progress (P03) */
+#define STALLS_MAX           5         /* replies that acknowledge nothing new (P06) */
+#define PROTOCOL_ERRORS_MAX  3         /* impossible offsets (P04) before the job is held */
+#define SESSION_RESTARTS_MAX 3    /* new sessions after a dead one without progress; then the job waits */
+#define SOURCE_WAITS_MAX     3    /* waits for an unreadable source (EIO); then it is held */
+#define TROUBLE_PAUSE_MS     5000 /* no claims for this long after a certificate or a local resource failed */
+#define RECONCILE_LOOKS_MAX  6    /* lists of the channel's uploads before absence is believed … */
+#define RECONCILE_SPAN_MS    3600000 /* … and they span at least this long */
+#define RECONCILE_SKEW_MS    600000  /* YouTube's clock against ours, when a video's time is compared */
+#define CHECK_LOOKS_MAX      6       /* videos.list without the new video before an alarm (P15) */
+#define QUOTA_JITTER_MS      300000  /* resume this much after midnight Pacific, at random */
 
 /* ---- leases (faults.md section 4) ---- */
 #define LEASE_MS_DEFAULT  45000

@@ -1,0 +1,46 @@
+/* Trace lines: the same text for log and tests. Also the texts of event.h's tables. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "core/slot.h"
+
+void trace(struct engine *engine, const struct slot *slot, const char *format, ...)
+{
+    struct action *action = engine_emit(engine, NULL, ACTION_TRACE);
+    action->slot = slot->index;
+    action->job = slot->job.id;
+    action->lease_epoch = slot->job.lease_epoch;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(action->trace.text, sizeof(action->trace.text), format, args);
+    va_end(args);
+}
+
+const char *transport_text(enum transport transport)
+{
+    static const char *const texts[] = {
+#define X(name, text) text,
+        TRANSPORT_TABLE(X)
+#undef X
+    };
+    return texts[transport];
+}
+
+const char *token_result_text(enum token_result result)
+{
+    static const char *const texts[] = {
+#define X(name, text) text,
+        TOKEN_RESULT_TABLE(X)
+#undef X
+    };
+    return texts[result];
+}
+
+const char *action_text(enum action_type type)
+{
+    static const char *const texts[] = {"claim",       "store",          "renew",        "check source",
+                                        "token",       "open session",   "start",        "put",
+                                        "query",       "cancel session", "list uploads", "check video",
+                                        "probe token", "abort",          "forget",       "trace"};
+    return texts[type];
+}

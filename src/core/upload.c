@@ -1,0 +1,315 @@
+/*
+ * The upload machine: what follows from a slot's facts. Read upload_next() first; its order is the order of
+ * precautions.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "core/pacific.h"
+#include "core/slot.h"
+
+enum {
+    LOOK_PAGES_MAX = 4, /* pages of the uploads playlist in one look, each with one videos.list */
+    LOOK_UNITS = 2 * LOOK_PAGES_MAX, /* charged in advance: the ledger never under-counts [quota] */
+};
+
+void upload_begin(struct engine *engine, struct slot *slot, const struct job_claim *job)
+{
+    slot->job = *job;
+    slot->best_bytes = job->confirmed_bytes;
+    slot->last_byte_may_be_out = job->finalizing;
+    /* Whoever had the job before may have sent more than was stored: the first thing said to a session is a
+     * question. */
+    slot->in_doubt = job->has_session;
+    slot->wake_mono_ms = engine->now.mono_ms;
+    trace(engine, slot, "claimed");
+}
+
+uint64_t upload_chunk_bytes(const struct engine *engine, const struct slot *slot)
+{
+    uint64_t rest = slot->job.size_bytes - slot->job.confirmed_bytes;
+    bool whole = engine->config.chunk_mode == CHUNK_MODE_WHOLE || slot->whole;
+    return whole || rest < engine->config.chunk_bytes ? rest : engine->config.chunk_bytes;
+}
+
+static bool next_put_completes(const struct engine *engine, const struct slot *slot)
+{
+    return slot->job.confirmed_bytes + upload_chunk_bytes(engine, slot) >= slot->job.size_bytes;
+}
+
+/* ---- quota ---- */
+
+static void charge(struct engine *engine, struct job_write *write, enum quota_bucket bucket, uint32_t amount,
+                   uint32_t limit)
+{
+    write->charge = bucket;
+    write->charge_amount = amount;
+    write->charge_limit = limit;
+    write->pacific_day = pacific_day(engine->now.wall_ms);
+}
+
+/* A start is refused here when the day's uploads are spent; looks are only counted, since a video's fate
+ * hangs on them. */
+static void reserve_start(struct engine *engine, struct slot *slot)
+{
+    struct job_write write = save_write(slot);
+    charge(engine, &write, BUCKET_UPLOADS, 1, slot->job.uploads_per_day);
+    write.count_attempt = true;
+    write.note = note_make("attempt started", "", "");
+    save_begin(engine, slot, STORE_RESERVE, &write);
+}
+
+static void reserve_look(struct engine *engine, struct slot *slot, uint32_t units)
+{
+    struct job_write write = save_write(slot);
+    charge(engine, &write, BUCKET_UNITS, units, 0);
+    save_begin(engine, slot, STORE_RESERVE, &write);
+}
+
+/* ---- single steps; each ends with one main action under way ---- */
+
+static void ask_token(struct engine *engine, struct slot *slot)
+{
+    slot_start(engine, slot, ACTION_TOKEN)->token.fresh = slot->want_fresh_token;
+}
+
+static void start_session(struct engine *engine, struct slot *slot)
+{
+    slot->reserved = false;
+    slot_count_request(engine, slot);
+    slot_start(engine, slot, ACTION_START);
+}
+
+/* Where the first PUT can complete the upload, the intent is stored together with the session. */
+static void save_session(struct engine *engine, struct slot *slot)
+{
+    struct job_write write = save_write(slot);
+    write.set_session = true;
+    bool is_new = !slot->job.has_session;
+    if (is_new) {
+        write.set_confirmed = true;
+        write.set_finalizing = next_put_completes(engine, slot);
+    }
+    write.note = note_make(is_new ? "session opened" : "session moved", "", "");
+    save_begin(engine, slot, STORE_SESSION, &write);
+}
+
+static void save_finalizing(struct engine *engine, struct slot *slot)
+{
+    struct job_write write = save_write(slot);
+    write.set_finalizing = true;
+    write.set_confirmed = true;
+    write.confirmed_bytes = slot->job.confirmed_bytes;
+    write.chunk = slot->digest;
+    write.note = note_make("finalizing", "", "");
+    slot->digest.size_bytes = 0;
+    slot->progress_unsaved = false;
+    save_begin(engine, slot, STORE_FINALIZE, &write);
+}
+
+static void query(struct engine *engine, struct slot *slot)
+{
+    slot_count_request(engine, slot);
+    slot_start(engine, slot, ACTION_QUERY);
+}
+
+static void put(struct engine *engine, struct slot *slot)
+{
+    slot->put_first_byte = slot->job.confirmed_bytes;
+    slot->put_size_bytes = upload_chunk_bytes(engine, slot);
+    bool completes = next_put_completes(engine, slot);
+    assert(!completes || slot->job.finalizing);
+    assert(slot->put_size_bytes > 0);
+    slot->had_last_byte_out = slot->last_byte_may_be_out;
+    slot->last_byte_may_be_out |= completes;
+    slot_count_request(engine, slot);
+    struct action *action = slot_start(engine, slot, ACTION_PUT);
+    action->put.first_byte = slot->put_first_byte;
+    action->put.size_bytes = slot->put_size_bytes;
+    action->put.completes = completes;
+}
+
+static void send(struct engine *engine, struct slot *slot)
+{
+    if (slot->digest.size_bytes > 0 && slot->progress_op)
+        return; /* the store is more than a chunk behind: let it catch up */
+    if (!slot->source_checked)
+        slot_start(engine, slot, ACTION_CHECK_SOURCE);
+    else if (next_put_completes(engine, slot) && !slot->job.finalizing && !slot->progress_op)
+        save_finalizing(engine, slot);
+    else if (!next_put_completes(engine, slot) || slot->job.finalizing)
+        put(engine, slot);
+}
+
+static void save_video(struct engine *engine, struct slot *slot)
+{
+    struct job_write write = save_write(slot);
+    write.set_video = true;
+    memcpy(write.video_id, slot->job.video_id, sizeof(write.video_id));
+    memcpy(write.etag, slot->etag, sizeof(write.etag));
+    write.set_state = true;
+    write.state = JOB_FINISHING;
+    write.set_confirmed = true;
+    write.confirmed_bytes = slot->job.size_bytes;
+    write.chunk = slot->digest;
+    write.note = note_make("video exists", "", slot->job.video_id);
+    if (engine->config.check_video)
+        charge(engine, &write, BUCKET_UNITS, 1, 0);
+    slot->digest.size_bytes = 0;
+    slot->progress_unsaved = false;
+    save_begin(engine, slot, STORE_VIDEO, &write);
+}
+
+static void check_video(struct engine *engine, struct slot *slot)
+{
+    slot->reserved = false;
+    slot_count_request(engine, slot);
+    struct action *action = slot_start(engine, slot, ACTION_CHECK_VIDEO);
+    memcpy(action->check.video_id, slot->job.video_id, sizeof(action->check.video_id));
+}
+
+static void list_uploads(struct engine *engine, struct slot *slot)
+{
+    slot->reserved = false;
+    slot_count_request(engine, slot);
+    struct action *action = slot_start(engine, slot, ACTION_LIST_UPLOADS);
+    action->list.since_ms = slot->job.session_at_ms - RECONCILE_SKEW_MS;
+}
+
+static void probe_token(struct engine *engine, struct slot *slot)
+{
+    slot->reserved = false;
+    slot_count_request(engine, slot);
+    slot_start(engine, slot, ACTION_PROBE_TOKEN);
+}
+
+/* ---- what follows ---- */
+
+/* The video exists: store that, see it at YouTube, done. */
+static void next_after_video(struct engine *engine, struct slot *slot)
+{
+    if (slot->video_unsaved)
+        save_video(engine, slot);
+    else if (!engine->config.check_video || slot->video_seen)
+        settle_completed(slot);
+    else if (!slot->has_token)
+        ask_token(engine, slot);
+    else if (!slot->reserved)
+        reserve_look(engine, slot, 1);
+    else
+        check_video(engine, slot);
+}
+
+/* The session is dead and its last byte may have been accepted: only the channel's list can tell. */
+static void next_reconcile(struct engine *engine, struct slot *slot)
+{
+    if (!slot->reserved)
+        reserve_look(engine, slot, LOOK_UNITS);
+    else
+        list_uploads(engine, slot);
+}
+
+static void next_session(struct engine *engine, struct slot *slot)
+{
+    if (!slot->source_checked)
+        slot_start(engine, slot, ACTION_CHECK_SOURCE);
+    else if (!slot->reserved)
+        reserve_start(engine, slot);
+    else
+        start_session(engine, slot);
+}
+
+static void next_in_session(struct engine *engine, struct slot *slot)
+{
+    if (!slot->session_open)
+        slot_start(engine, slot, ACTION_OPEN_SESSION);
+    else if (slot->want_probe && !slot->reserved)
+        reserve_look(engine, slot, 1);
+    else if (slot->want_probe)
+        probe_token(engine, slot);
+    else if (slot->in_doubt || slot->job.confirmed_bytes == slot->job.size_bytes)
+        query(engine, slot); /* with everything stored, the query itself completes the upload [guide] */
+    else
+        send(engine, slot);
+}
+
+static void delete_session(struct engine *engine, struct slot *slot)
+{
+    slot->cancel_tried = true;
+    slot_start(engine, slot, ACTION_CANCEL);
+}
+
+/* Nobody is to send this job any more. Where the last byte may be out, a late request could still complete the upload: then the session
+ * must be known to be dead before the job may be called cancelled. */
+static void next_cancel(struct engine *engine, struct slot *slot)
+{
+    if (!slot->job.has_session || !slot->last_byte_may_be_out) {
+        slot->cancel_session = slot->job.has_session;
+        settle_cancelled(slot);
+    } else if (!slot->has_token) {
+        ask_token(engine, slot);
+    } else if (slot->job.session_dead) {
+        next_reconcile(engine, slot);
+    } else if (!slot->session_open) {
+        slot_start(engine, slot, ACTION_OPEN_SESSION);
+    } else if (slot->in_doubt) {
+        query(engine, slot); /* finished: too late to cancel */
+    } else {
+        delete_session(engine, slot);
+    }
+}
+
+static void next_facts(struct engine *engine, struct slot *slot)
+{
+    if (slot->job.video_id[0])
+        next_after_video(engine, slot);
+    else if (slot->session_unsaved)
+        save_session(engine, slot);
+    else if (slot->job.cancel_wanted)
+        next_cancel(engine, slot);
+    else if (!slot->has_token)
+        ask_token(engine, slot);
+    else if (slot->job.session_dead)
+        next_reconcile(engine, slot);
+    else if (!slot->job.has_session)
+        next_session(engine, slot);
+    else
+        next_in_session(engine, slot);
+}
+
+/* Deleting the session is a courtesy to YouTube, tried once; the outcome is stored whatever came of it. */
+static void next_settle(struct engine *engine, struct slot *slot)
+{
+    bool can_cancel = slot->session_open && slot->has_token;
+    if (slot->cancel_session && !slot->cancel_tried && can_cancel) {
+        delete_session(engine, slot);
+    } else if (!slot->progress_op) {
+        save_begin(engine, slot, STORE_SETTLE, &slot->outcome);
+    }
+}
+
+void upload_next(struct engine *engine, struct slot *slot)
+{
+    if (slot->lost)
+        return;
+    if (!engine_has_room(engine)) {
+        slot->wake_mono_ms = engine->now.mono_ms;
+        return;
+    }
+    save_progress(engine, slot);
+    if (engine->draining && !slot->settling)
+        slot_abort(engine, slot);
+    if (slot->op || engine->now.mono_ms < slot->not_before_mono_ms)
+        return;
+    slot->wake_mono_ms = INT64_MAX;
+    if (slot->write_again) {
+        save_begin(engine, slot, slot->storing, &slot->write);
+        return;
+    }
+    if (engine->draining && !slot->settling && !slot->video_unsaved && !slot->session_unsaved)
+        settle_give_back(engine, slot);
+    if (!slot->settling)
+        next_facts(engine, slot);
+    if (slot->settling && !slot->op)
+        next_settle(engine, slot);
+}
