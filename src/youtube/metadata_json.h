@@ -20,14 +20,20 @@ struct metadata_flags {
     const char *tags;        /* comma separated, trimmed */
     const char *category_id; /* default "22" */
     const char *privacy;     /* default "private" */
-    const char *publish_at;  /* any form parse_time() takes; needs or sets private */
+    const char *publish_at;  /* any form parse_time() takes; only with private, the default */
 };
 
-/* Reads a metadata file of either form, told apart by its keys: a video resource (snippet/status/…) or
- * youtubeuploader's flat metaJSON (peers.md section 4, names without regard to case, all its date forms).
- * Unknown keys of the first are refused by name, of the second ignored. Merges flags, checks everything with
- * metadata_check(). On violations: ERR_INVALID, all of them in `ret_violations` (may be empty for a file that
- * is not JSON: then err says where). Playlists in a metaJSON are refused with a clear text until steps exist.
+/*
+ * Reads a metadata file of either form, told apart by its keys: a video resource (snippet, status,
+ * recordingDetails, paidProductPlacementDetails or notifySubscribers is there), else youtubeuploader's flat
+ * metaJSON (names without regard to case, all its date forms; docs/metadata.md). Unknown names of the first
+ * are refused, of the second ignored. Merges flags, checks everything with metadata_check().
+ *
+ * `flags` may not be NULL; storage_path is the video's. On violations: ERR_INVALID, all of them in
+ * `ret_violations` (none for a file that is not JSON: then err says where). Besides Google's reasons there
+ * are wrongType, unknownKey, duplicate and unsupported: playlists in a metaJSON are refused until steps
+ * exist. `ret_json` is appended to, on success only. Times are written in UTC; blanks around the title are
+ * dropped.
  */
 int metadata_make(const char *file_json /* NULL: none */, size_t len, const struct metadata_flags *flags,
                   const char *storage_path, int64_t now_ms, struct buf *ret_json,
