@@ -42,6 +42,14 @@ static struct quoted quote(const char *value)
     return ret;
 }
 
+/* A field's name may come from a file. Bytes of a longer UTF-8 character are left alone. */
+static void hide_control(char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7F)
+            *text = '?';
+}
+
 void metadata_violate(struct metadata_violations *violations, const char *field, const char *reason,
                       const char *format, ...)
 {
@@ -53,6 +61,7 @@ void metadata_violate(struct metadata_violations *violations, const char *field,
         vsnprintf(message, sizeof(message), format, args);
         va_end(args);
         text_copy(item->field, sizeof(item->field), field);
+        hide_control(item->field);
         text_copy(item->reason, sizeof(item->reason), reason);
         text_copy(item->message, sizeof(item->message), message);
     }
