@@ -1,0 +1,229 @@
+/* How an exchange ended: from curl's codes and our own causes to one of enum http_end and a sentence. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/parse.h"
+#include "base/text.h"
+#include "http/room.h"
+
+/* What is not listed is HTTP_BROKEN: the exchange is in doubt, and is asked about. */
+static const struct {
+    CURLcode code;
+    enum http_end end;
+} ends[] = {
+    {CURLE_OK, HTTP_OK},
+    {CURLE_COULDNT_RESOLVE_PROXY, HTTP_CONNECT},
+    {CURLE_COULDNT_RESOLVE_HOST, HTTP_CONNECT},
+    {CURLE_COULDNT_CONNECT, HTTP_CONNECT},
+    {CURLE_PROXY, HTTP_CONNECT},
+    {CURLE_OPERATION_TIMEDOUT, HTTP_TIMEOUT},
+    {CURLE_SSL_CONNECT_ERROR, HTTP_TLS},
+    {CURLE_PEER_FAILED_VERIFICATION, HTTP_TLS},
+    {CURLE_SSL_CERTPROBLEM, HTTP_TLS},
+    {CURLE_SSL_CIPHER, HTTP_TLS},
+    {CURLE_SSL_CACERT_BADFILE, HTTP_TLS},
+    {CURLE_SSL_ISSUER_ERROR, HTTP_TLS},
+    {CURLE_SSL_INVALIDCERTSTATUS, HTTP_TLS},
+    {CURLE_SSL_CRL_BADFILE, HTTP_TLS},
+    {CURLE_USE_SSL_FAILED, HTTP_TLS},
+    {CURLE_FAILED_INIT, HTTP_LOCAL},
+    {CURLE_OUT_OF_MEMORY, HTTP_LOCAL},
+    {CURLE_INTERFACE_FAILED, HTTP_LOCAL},
+    {CURLE_UNSUPPORTED_PROTOCOL, HTTP_PROTOCOL},
+    {CURLE_URL_MALFORMAT, HTTP_PROTOCOL},
+    {CURLE_WEIRD_SERVER_REPLY, HTTP_PROTOCOL},
+    {CURLE_HTTP_RETURNED_ERROR, HTTP_PROTOCOL},
+    {CURLE_BAD_CONTENT_ENCODING, HTTP_PROTOCOL},
+    {CURLE_FILESIZE_EXCEEDED, HTTP_PROTOCOL},
+    {CURLE_WRITE_ERROR, HTTP_PROTOCOL},
+};
+
+static enum http_end end_of(CURLcode code)
+{
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        if (ends[i].code == code)
+            return ends[i].end;
+    }
+    return HTTP_BROKEN;
+}
+
+static void tell(struct http_request *request, struct http_reply *reply, enum http_end end, const char *what)
+{
+    reply->end = end;
+    snprintf(reply->message, sizeof reply->message, "%s: %s", request->origin.host, what);
+}
+
+/* Whether this process can open one more socket at all: libraries below tell EMFILE only as a failure. */
+static bool is_out_of_descriptors(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0)
+        close(fd);
+    return fd < 0;
+}
+
+static int os_errno(struct http_request *request)
+{
+    long value = 0;
+    curl_easy_getinfo(request->easy, CURLINFO_OS_ERRNO, &value);
+    return value ? (int)value : request->errno_value;
+}
+
+static bool is_local_errno(int value)
+{
+    return value == EMFILE || value == ENFILE || value == ENOBUFS || value == ENOMEM ||
+           value == EADDRNOTAVAIL;
+}
+
+/* curl says "TLS connect error" also when the connection was reset or closed in the handshake: that is no
+ * matter of trust. Its text is the only thing that tells them apart. */
+static bool is_cut_handshake(const struct http_request *request, CURLcode code)
+{
+    return code == CURLE_SSL_CONNECT_ERROR &&
+           (strstr(request->error_text, "SSL_connect: ") || strstr(request->error_text, "unexpected eof"));
+}
+
+static void tell_tls(struct http_request *request, struct http_reply *reply)
+{
+    enum { NOT_YET_VALID = 9, EXPIRED = 10 }; /* X509_V_ERR_CERT_… */
+    long verdict = 0;
+    curl_easy_getinfo(request->easy, CURLINFO_SSL_VERIFYRESULT, &verdict);
+    const char *hint = "";
+    if (verdict == NOT_YET_VALID)
+        hint = "; is this machine's clock behind?";
+    else if (verdict == EXPIRED)
+        hint = "; or is this machine's clock ahead?";
+    struct buf what AUTO_BUF;
+    buf_init(&what, 2 * CURL_ERROR_SIZE);
+    text_escape(&what, request->error_text, false);
+    buf_puts(&what, hint);
+    tell(request, reply, HTTP_TLS, what.len ? what.data : "no secure connection");
+}
+
+static void tell_system(struct http_request *request, struct http_reply *reply, enum http_end end,
+                        const char *what, int errno_value)
+{
+    char text[160];
+    if (errno_value)
+        snprintf(text, sizeof text, "%s: %s", what, strerror(errno_value));
+    else
+        snprintf(text, sizeof text, "%s", what);
+    tell(request, reply, end, text);
+}
+
+static void tell_unsent(struct http_request *request, CURLcode code, struct http_reply *reply)
+{
+    int errno_value = os_errno(request);
+    bool is_cut = is_cut_handshake(request, code);
+    if (is_local_errno(errno_value) || is_out_of_descriptors())
+        tell_system(request, reply, HTTP_LOCAL, "no connection can be opened here", errno_value);
+    else if (end_of(code) == HTTP_TLS && !is_cut)
+        tell_tls(request, reply);
+    else if (end_of(code) == HTTP_LOCAL)
+        tell(request, reply, HTTP_LOCAL, curl_easy_strerror(code));
+    else if (code == CURLE_OPERATION_TIMEDOUT)
+        tell(request, reply, HTTP_CONNECT, "no connection within the time set for it");
+    else if (is_cut)
+        tell_system(request, reply, HTTP_CONNECT, "connection closed during the TLS handshake", errno_value);
+    else
+        tell_system(request, reply, HTTP_CONNECT, curl_easy_strerror(code), errno_value);
+}
+
+/* A header line or a block of them too long for curl's own buffers ends as "out of memory". */
+static bool is_endless_head(const struct http_request *request, CURLcode code)
+{
+    return code == CURLE_OUT_OF_MEMORY && !request->head.is_done;
+}
+
+static void tell_sent(struct http_request *request, CURLcode code, struct http_reply *reply)
+{
+    if (is_endless_head(request, code))
+        tell(request, reply, HTTP_PROTOCOL, "headers over 32 KiB");
+    else if (end_of(code) == HTTP_TLS || end_of(code) == HTTP_CONNECT)
+        tell(request, reply, HTTP_BROKEN, curl_easy_strerror(code));
+    else if (end_of(code) == HTTP_BROKEN)
+        tell_system(request, reply, HTTP_BROKEN, curl_easy_strerror(code), os_errno(request));
+    else
+        tell(request, reply, end_of(code), curl_easy_strerror(code));
+}
+
+static void tell_cause(struct http_request *request, struct http_reply *reply)
+{
+    switch (request->cause) {
+    case CAUSE_SOURCE:
+        tell(request, reply, HTTP_SOURCE, "the request's body could not be read");
+        break;
+    case CAUSE_REWOUND:
+        tell(request, reply, HTTP_BROKEN, "a kept connection was dead when it was used again");
+        break;
+    case CAUSE_HEAD:
+        tell(request, reply, HTTP_PROTOCOL, request->head.trouble);
+        break;
+    case CAUSE_CUT:
+        reply->end = HTTP_OK;
+        break;
+    case CAUSE_NO_DESCRIPTOR:
+        tell_system(request, reply, HTTP_LOCAL, "no connection can be opened here", request->errno_value);
+        break;
+    case CAUSE_NOT_LOOPBACK:
+        tell(request, reply, HTTP_CONNECT, "not a loopback address, so plain http is refused");
+        break;
+    case CAUSE_NONE:
+        break;
+    }
+}
+
+void result_of_early(struct http_request *request, struct http_reply *reply)
+{
+    reply->end = HTTP_OK;
+    reply->body_is_cut =
+        request->is_cut || !request->head.has_length || request->received_bytes < request->head.length_bytes;
+}
+
+void result_of_curl(struct http_request *request, CURLcode code, struct http_reply *reply)
+{
+    reply->body_is_cut = request->is_cut;
+    if (code == CURLE_OK)
+        reply->end = HTTP_OK;
+    else if (request->is_early && request->cause == CAUSE_NONE)
+        result_of_early(request, reply); /* its status is what matters; the rest may well be cut */
+    else if (request->cause != CAUSE_NONE)
+        tell_cause(request, reply);
+    else if (request->is_sent)
+        tell_sent(request, code, reply);
+    else
+        tell_unsent(request, code, reply);
+}
+
+void result_of_watch(struct http_request *request, enum watch_verdict verdict, struct http_reply *reply)
+{
+    char slow[120], duration[32];
+    switch (verdict) {
+    case WATCH_EARLY:
+        result_of_early(request, reply);
+        break;
+    case WATCH_REPLY:
+        tell(request, reply, HTTP_TIMEOUT, "no whole reply within the time set for it");
+        break;
+    case WATCH_SLOW:
+        snprintf(slow, sizeof slow, "less than %u bytes a second for %s",
+                 (unsigned)request->http->config.low_speed_bytes,
+                 format_duration(duration, request->http->config.low_speed_ms));
+        tell(request, reply, HTTP_TIMEOUT, slow);
+        break;
+    case WATCH_TOTAL:
+        tell(request, reply, request->is_sent ? HTTP_TIMEOUT : HTTP_CONNECT,
+             "not finished within the time set for it");
+        break;
+    case WATCH_FINE:
+        break;
+    }
+}
+
+void result_of_abort(struct http_request *request, struct http_reply *reply)
+{
+    tell(request, reply, HTTP_ABORTED, "given up as asked");
+}
