@@ -1,0 +1,266 @@
+/* The model store: what docs/store.md says of claims, fenced writes, leases and channels, in plain arrays. */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/pacific.h"
+#include "sim.h"
+
+uint32_t store_find(struct world *world, const struct job_id *id)
+{
+    for (uint32_t i = 0; i < world->job_count; i++)
+        if (strcmp(world->jobs[i].id.text, id->text) == 0)
+            return i;
+    broken(world, "no such job %s", id->text);
+    return 0;
+}
+
+void store_move(struct world *world, struct model_job *job, enum job_state to, enum job_cause cause)
+{
+    check_move(world, job, to);
+    say(world, "store   %s: %s -> %s %s", job->id.text, job_state_text(job->state), job_state_text(to),
+        job_cause_text(cause));
+    job->state = to;
+    job->cause = cause;
+}
+
+/* ---- claims ---- */
+
+static bool channel_allows(struct world *world, const struct model_job *job)
+{
+    struct channel_model *channel = &world->channels[job->channel];
+    if (channel->state == CHANNEL_LIMITED && channel->until_ms <= wall_now(world))
+        store_set_channel(world, job->channel, CHANNEL_ACTIVE, 0);
+    return channel->state == CHANNEL_ACTIVE || job->cancel_wanted || job->video_id[0];
+}
+
+/* From when on a job may be claimed; INT64_MAX: only after something else happened. */
+static int64_t claimable_from_ms(const struct model_job *job)
+{
+    switch (job->state) {
+    case JOB_QUEUED:
+        return 0;
+    case JOB_WAITING:
+        return job->next_at_ms;
+    case JOB_UPLOADING:
+        return job->lease_until_ms + TAKEOVER_DELAY_MS;
+    case JOB_FINISHING:
+        return job->lease_until_ms ? job->lease_until_ms + TAKEOVER_DELAY_MS : job->next_at_ms;
+    case JOB_HELD:
+        return job_cause_is_timed(job->cause) || job->cancel_wanted ? job->next_at_ms : INT64_MAX;
+    case JOB_COMPLETED:
+    case JOB_FAILED:
+    case JOB_CANCELLED:
+    case JOB_STATE_COUNT:
+        break;
+    }
+    return INT64_MAX;
+}
+
+int64_t store_next_claimable_ms(const struct world *world)
+{
+    int64_t next = INT64_MAX;
+    for (uint32_t i = 0; i < world->job_count; i++) {
+        int64_t at = claimable_from_ms(&world->jobs[i]);
+        if (world->channels[world->jobs[i].channel].state == CHANNEL_LIMITED &&
+            at < world->channels[world->jobs[i].channel].until_ms)
+            at = world->channels[world->jobs[i].channel].until_ms;
+        next = at < next ? at : next;
+    }
+    return next == INT64_MAX ? next : next - SIM_EPOCH_MS;
+}
+
+static uint32_t twin_count(const struct world *world, uint32_t index)
+{
+    uint32_t count = 0;
+    const struct model_job *job = &world->jobs[index];
+    for (uint32_t i = 0; i < world->job_count; i++)
+        if (i != index && world->jobs[i].channel == job->channel &&
+            world->jobs[i].size_bytes == job->size_bytes && (world->jobs[i].twin || job->twin))
+            count++;
+    return count;
+}
+
+static struct job_claim claim_of(struct world *world, uint32_t index)
+{
+    struct model_job *job = &world->jobs[index];
+    struct job_claim claim = {
+        .id = job->id,
+        .tenant_id = 1,
+        .client_id = 1,
+        .channel_id = job->channel + 1,
+        .lease_epoch = job->lease_epoch,
+        .added_at_ms = SIM_EPOCH_MS,
+        .size_bytes = job->size_bytes,
+        .waits = job->waits,
+        .state = job->state,
+        .cancel_wanted = job->cancel_wanted,
+        .has_session = job->session != 0,
+        .finalizing = job->finalizing,
+        .session_dead = job->session_dead,
+        .confirmed_bytes = job->confirmed_bytes,
+        .session_at_ms = job->session_at_ms,
+        .reconcile_from_ms = job->reconcile_from_ms,
+        .reconcile_looks = job->reconcile_looks,
+        .twin_count = twin_count(world, index),
+        .check_looks = job->check_looks,
+        .uploads_per_day = world->uploads_per_day,
+        .units_per_day = 10000,
+    };
+    memcpy(claim.video_id, job->video_id, sizeof(claim.video_id));
+    return claim;
+}
+
+uint32_t store_claim_model(struct world *world, uint32_t max, struct job_claim *ret, uint32_t *ret_jobs)
+{
+    uint32_t count = 0;
+    uint32_t first = draw_below(world, world->job_count);
+    for (uint32_t n = 0; n < world->job_count && count < max; n++) {
+        uint32_t i = (first + n) % world->job_count;
+        struct model_job *job = &world->jobs[i];
+        if (claimable_from_ms(job) > wall_now(world) || !channel_allows(world, job))
+            continue;
+        store_move(world, job, job->video_id[0] ? JOB_FINISHING : JOB_UPLOADING, CAUSE_NONE);
+        job->lease_epoch++;
+        job->lease_until_ms = wall_now(world) + world->config.lease_ms;
+        ret[count] = claim_of(world, i);
+        ret_jobs[count++] = i;
+    }
+    return count;
+}
+
+/* ---- channels ---- */
+
+void store_set_channel(struct world *world, uint32_t index, enum channel_state state, int64_t until_ms)
+{
+    struct channel_model *channel = &world->channels[index];
+    enum job_cause lifted = channel_state_cause(channel->state), cause = channel_state_cause(state);
+    channel->state = state;
+    channel->until_ms = until_ms;
+    for (uint32_t i = 0; i < world->job_count; i++) {
+        struct model_job *job = &world->jobs[i];
+        if (job->channel != index || job->lease_until_ms || job->cancel_wanted)
+            continue;
+        if (state != CHANNEL_ACTIVE && (job->state == JOB_QUEUED || job->state == JOB_WAITING)) {
+            store_move(world, job, JOB_HELD, cause);
+            job->next_at_ms = until_ms;
+        } else if (state == CHANNEL_ACTIVE && job->state == JOB_HELD && job->cause == lifted &&
+                   lifted != CAUSE_NONE) {
+            store_move(world, job, JOB_QUEUED, CAUSE_NONE);
+        }
+    }
+}
+
+/* ---- writes ---- */
+
+uint32_t quota_row(struct world *world, int32_t day)
+{
+    for (uint32_t i = 0; i < QUOTA_DAYS_MAX; i++) {
+        if (world->quota[i].day == day)
+            return i;
+        if (world->quota[i].day == 0) {
+            world->quota[i].day = day;
+            return i;
+        }
+    }
+    broken(world, "more days than the simulator can hold");
+    return 0;
+}
+
+static bool video_is_taken(struct world *world, const struct model_job *job, const char *video_id)
+{
+    for (uint32_t i = 0; i < world->job_count; i++)
+        if (&world->jobs[i] != job && world->jobs[i].channel == job->channel &&
+            strcmp(world->jobs[i].video_id, video_id) == 0)
+            return true;
+    return false;
+}
+
+static void apply_session(struct world *world, struct model_job *job, const struct job_write *write,
+                          uint32_t session)
+{
+    if (write->set_session) {
+        if (!job->session)
+            job->session_at_ms = wall_now(world);
+        job->session = session;
+    }
+    if (write->clear_session) {
+        job->session = 0;
+        job->finalizing = job->session_dead = false;
+        job->confirmed_bytes = 0;
+    }
+    if (write->set_finalizing)
+        job->finalizing = true;
+    if (write->set_session_dead)
+        job->session_dead = true;
+    if (write->set_confirmed)
+        job->confirmed_bytes = write->confirmed_bytes;
+    check_confirmed(world, job);
+}
+
+static void apply_counts(struct model_job *job, const struct job_write *write)
+{
+    if (write->set_waits)
+        job->waits = write->waits;
+    if (write->set_reconcile) {
+        job->reconcile_looks = write->reconcile_looks;
+        job->reconcile_from_ms = write->reconcile_from_ms;
+    }
+    if (write->set_check_looks)
+        job->check_looks = write->check_looks;
+}
+
+static void apply_state(struct world *world, struct model_job *job, const struct job_write *write)
+{
+    if (write->set_video)
+        memcpy(job->video_id, write->video_id, sizeof(job->video_id));
+    if (write->set_state) {
+        store_move(world, job, write->state, write->cause);
+        job->next_at_ms = write->next_at_ms;
+        if (write->state == JOB_HELD || job_state_is_terminal(write->state))
+            job->cancel_wanted = false;
+    }
+    if (write->release_lease)
+        job->lease_until_ms = 0;
+    if (write->set_channel)
+        store_set_channel(world, job->channel, write->channel, write->channel_until_ms);
+    /* a channel that stopped meanwhile takes the job with it, as at `add` */
+    enum channel_state channel = world->channels[job->channel].state;
+    if (write->release_lease && channel != CHANNEL_ACTIVE &&
+        (job->state == JOB_QUEUED || job->state == JOB_WAITING) && !job->cancel_wanted) {
+        store_move(world, job, JOB_HELD, channel_state_cause(channel));
+        job->next_at_ms = world->channels[job->channel].until_ms;
+    }
+}
+
+enum write_result store_write_model(struct world *world, const struct job_write *write, uint32_t session,
+                                    uint32_t *ret_job)
+{
+    *ret_job = store_find(world, &write->id);
+    struct model_job *job = &world->jobs[*ret_job];
+    if (job->lease_epoch != write->lease_epoch || !job->lease_until_ms)
+        return WRITE_LEASE_LOST;
+    if (write->set_video && video_is_taken(world, job, write->video_id))
+        return WRITE_VIDEO_TAKEN;
+    if (write->charge == BUCKET_UPLOADS) {
+        uint32_t row = quota_row(world, write->pacific_day);
+        if (write->charge_limit && world->quota[row].ledger + write->charge_amount > write->charge_limit)
+            return WRITE_QUOTA_FULL;
+        world->quota[row].ledger += write->charge_amount;
+    }
+    apply_session(world, job, write, session);
+    apply_counts(job, write);
+    apply_state(world, job, write);
+    return WRITE_OK;
+}
+
+void store_renew_model(struct world *world, const struct action *action, struct event *ret)
+{
+    struct model_job *job = &world->jobs[store_find(world, &action->job)];
+    bool ours = job->lease_epoch == action->lease_epoch && job->lease_until_ms;
+    ret->renewed.result = ours ? WRITE_OK : WRITE_LEASE_LOST;
+    if (!ours)
+        return;
+    job->lease_until_ms = wall_now(world) + world->config.lease_ms;
+    ret->renewed.cancel_wanted = job->cancel_wanted;
+    ret->renewed.channel = world->channels[job->channel].state;
+}
