@@ -209,12 +209,21 @@ static void apply_counts(struct model_job *job, const struct job_write *write)
         job->check_looks = write->check_looks;
 }
 
+static bool cause_is_channels(enum job_cause cause)
+{
+    return cause == CAUSE_CHANNEL_PAUSED || cause == CAUSE_CHANNEL_AUTH || cause == CAUSE_CHANNEL_FROZEN;
+}
+
 static void apply_state(struct world *world, struct model_job *job, const struct job_write *write)
 {
     if (write->set_video)
         memcpy(job->video_id, write->video_id, sizeof(job->video_id));
+    enum job_cause channel_cause = channel_state_cause(world->channels[job->channel].state);
+    bool lifted =
+        write->state == JOB_HELD && cause_is_channels(write->cause) && !write->set_channel &&
+        write->cause != channel_cause; /* logged in again, resumed: between the decision and this write */
     if (write->set_state) {
-        store_move(world, job, write->state, write->cause);
+        store_move(world, job, lifted ? JOB_QUEUED : write->state, lifted ? CAUSE_NONE : write->cause);
         job->next_at_ms = write->next_at_ms;
         if (write->state == JOB_HELD || job_state_is_terminal(write->state))
             job->cancel_wanted = false;
