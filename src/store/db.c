@@ -1,0 +1,251 @@
+#include "store/db.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+
+enum { SQL_LEN_MAX = 65536 };
+
+struct db_stmt {
+    struct db *db;
+    const char *sql; /* the constant it was made of */
+    void *prepared;
+    bool is_busy;
+    bool is_cached;
+};
+
+struct db_value db_text_value(const char *text)
+{
+    return (struct db_value){.type = text ? DB_TEXT : DB_NULL, .data = text};
+}
+
+struct db_value db_blob_value(const void *data, size_t len)
+{
+    return (struct db_value){.type = len > 0 ? DB_BLOB : DB_NULL, .data = data, .len = len};
+}
+
+/* ---- words ---- */
+
+static const char *word_text(const struct db *db, const char *name, size_t len)
+{
+    for (const struct db_word *word = db->driver->words; word->word; word++)
+        if (strlen(word->word) == len && memcmp(word->word, name, len) == 0)
+            return word->text;
+    return NULL;
+}
+
+/* Text in braces that is no word stays as it is. */
+static void replace_words(const struct db *db, const char *sql, struct buf *ret)
+{
+    for (const char *at = sql; *at; at++) {
+        const char *end = *at == '{' ? strchr(at, '}') : NULL;
+        const char *text = end ? word_text(db, at + 1, (size_t)(end - at - 1)) : NULL;
+        if (text) {
+            buf_puts(ret, text);
+            at = end;
+        } else {
+            buf_putc(ret, *at);
+        }
+    }
+}
+
+static int expand(const struct db *db, const char *sql, struct buf *ret, struct err *err)
+{
+    buf_init(ret, SQL_LEN_MAX);
+    replace_words(db, sql, ret);
+    return ret->overflowed ? err_set(err, ERR_INTERNAL, "a statement is too long") : 0;
+}
+
+/* ---- statements ---- */
+
+static struct db_stmt **cache_slot(struct db *db, const char *sql)
+{
+    size_t at = ((uintptr_t)sql >> 3) * 2654435761u % DB_CACHE_SIZE;
+    for (size_t n = 0; n < 8; n++) {
+        struct db_stmt **slot = &db->cache[(at + n) % DB_CACHE_SIZE];
+        if (!*slot || (*slot)->sql == sql)
+            return slot;
+    }
+    return NULL;
+}
+
+static int prepare(struct db *db, const char *sql, struct db_stmt **ret, struct err *err)
+{
+    AUTO_BUF struct buf text;
+    int rc = expand(db, sql, &text, err);
+    void *prepared = NULL;
+    if (rc == 0)
+        rc = db->driver->prepare(db, text.data, &prepared, err);
+    if (rc < 0)
+        return rc;
+    struct db_stmt *stmt = mem_alloc(sizeof(*stmt));
+    *stmt = (struct db_stmt){.db = db, .sql = sql, .prepared = prepared};
+    *ret = stmt;
+    return 0;
+}
+
+static void stmt_free(struct db_stmt *stmt)
+{
+    if (!stmt)
+        return;
+    stmt->db->driver->finish(stmt->prepared);
+    mem_free(stmt);
+}
+
+/* A statement that is still being read from (a callback asks the same again) gets a twin. */
+static int get_stmt(struct db *db, const char *sql, struct db_stmt **ret, struct err *err)
+{
+    struct db_stmt **slot = cache_slot(db, sql);
+    if (slot && *slot && !(*slot)->is_busy) {
+        *ret = *slot;
+        return 0;
+    }
+    int rc = prepare(db, sql, ret, err);
+    if (rc == 0 && slot && !*slot) {
+        *slot = *ret;
+        (*ret)->is_cached = true;
+    }
+    return rc;
+}
+
+int db_query(struct db *db, const char *sql, const struct db_value *args, size_t count, struct db_stmt **ret,
+             struct err *err)
+{
+    struct db_stmt *stmt;
+    *ret = NULL;
+    int rc = get_stmt(db, sql, &stmt, err);
+    if (rc < 0)
+        return rc;
+    stmt->is_busy = true;
+    rc = db->driver->bind(db, stmt->prepared, args, count, err);
+    if (rc < 0) {
+        db_end(stmt);
+        return rc;
+    }
+    *ret = stmt;
+    return 0;
+}
+
+int db_next(struct db_stmt *stmt, struct err *err)
+{
+    return stmt->db->driver->step(stmt->db, stmt->prepared, err);
+}
+
+void db_end(struct db_stmt *stmt)
+{
+    if (!stmt)
+        return;
+    stmt->db->driver->reset(stmt->prepared);
+    stmt->is_busy = false;
+    if (!stmt->is_cached)
+        stmt_free(stmt);
+}
+
+void db_end_at(struct db_stmt **stmt)
+{
+    db_end(*stmt);
+}
+
+int64_t db_int(const struct db_stmt *stmt, int column)
+{
+    return stmt->db->driver->column_int(stmt->prepared, column);
+}
+
+const char *db_text(const struct db_stmt *stmt, int column)
+{
+    const char *text = stmt->db->driver->column_text(stmt->prepared, column);
+    return text ? text : "";
+}
+
+const void *db_blob(const struct db_stmt *stmt, int column, size_t *ret_len)
+{
+    return stmt->db->driver->column_blob(stmt->prepared, column, ret_len);
+}
+
+int db_run(struct db *db, const char *sql, const struct db_value *args, size_t count, struct err *err)
+{
+    AUTO_STMT struct db_stmt *stmt = NULL;
+    int rc = db_query(db, sql, args, count, &stmt, err);
+    if (rc < 0)
+        return rc;
+    do
+        rc = db_next(stmt, err);
+    while (rc > 0);
+    return rc < 0 ? rc : db->driver->changes(db);
+}
+
+int db_number(struct db *db, const char *sql, const struct db_value *args, size_t count, int64_t *ret,
+              struct err *err)
+{
+    AUTO_STMT struct db_stmt *stmt = NULL;
+    int rc = db_query(db, sql, args, count, &stmt, err);
+    if (rc == 0)
+        rc = db_next(stmt, err);
+    if (rc > 0)
+        *ret = db_int(stmt, 0);
+    return rc;
+}
+
+int db_script(struct db *db, const char *sql, struct err *err)
+{
+    AUTO_BUF struct buf text;
+    int rc = expand(db, sql, &text, err);
+    return rc < 0 ? rc : db->driver->script(db, text.data, err);
+}
+
+/* ---- transactions ---- */
+
+static int run_plain(struct db *db, const char *sql, struct err *err)
+{
+    int rc = db_run(db, sql, DB_NO_ARGS, err);
+    return rc < 0 ? rc : 0;
+}
+
+int db_begin(struct db *db, struct err *err)
+{
+    return run_plain(db, db->driver->begin_sql, err);
+}
+
+int db_commit(struct db *db, struct err *err)
+{
+    return run_plain(db, "commit", err);
+}
+
+void db_rollback(struct db *db)
+{
+    struct err ignored; /* what cannot be rolled back now is when the connection closes */
+    if (db_in_transaction(db) && run_plain(db, "rollback", &ignored) < 0)
+        return;
+}
+
+int db_savepoint(struct db *db, struct err *err)
+{
+    return run_plain(db, "savepoint step", err);
+}
+
+int db_release(struct db *db, struct err *err)
+{
+    return run_plain(db, "release savepoint step", err);
+}
+
+int db_undo(struct db *db, struct err *err)
+{
+    int rc = run_plain(db, "rollback to savepoint step", err);
+    return rc < 0 ? rc : db_release(db, err);
+}
+
+bool db_in_transaction(const struct db *db)
+{
+    return db->driver->in_transaction(db);
+}
+
+void db_close(struct db *db)
+{
+    if (!db)
+        return;
+    for (size_t i = 0; i < DB_CACHE_SIZE; i++)
+        stmt_free(db->cache[i]);
+    db->driver->close(db);
+}

@@ -1,0 +1,130 @@
+/*
+ * A database connection and its driver: what the store's shared SQL stands on.
+ *
+ * Shared SQL has `$1`-style parameters, now_ms() for the database's clock, RETURNING and ON CONFLICT as
+ * SQLite and Postgres both know them. Where the two must differ, the SQL says a word in braces and the driver
+ * gives its text for it: {serial}  type of an id that the database hands out    {key}   text compared byte by
+ * byte {blob}    bytes                                        {lock}  end of a SELECT: lock the rows {take}
+ * end of a SELECT: lock the rows, pass over those that are locked already SQL texts are string constants: a
+ * prepared statement is kept under the text's address. Values are bound, never put into the text.
+ *
+ * A connection belongs to one thread. Errors are those of store.h; besides, a unique constraint gives
+ * ERR_EXISTS, a refusal by a trigger or another constraint gives ERR_INVALID.
+ */
+#ifndef STORE_DB_H
+#define STORE_DB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct buf;
+struct db;
+struct db_stmt;
+
+#define DB_PARAMS_MAX 32
+#define DB_BUSY_MS    5000 /* how long a lock of another process is waited for */
+
+/* ---- values ---- */
+
+struct db_value {
+    enum { DB_NULL, DB_INT, DB_TEXT, DB_BLOB } type;
+    int64_t number;
+    const void *data; /* lives as long as the call */
+    size_t len;       /* DB_BLOB */
+};
+
+#define DB_I(v)    ((struct db_value){.type = DB_INT, .number = (int64_t)(v)})
+#define DB_T(v)    db_text_value(v)        /* NULL gives NULL */
+#define DB_B(v, n) db_blob_value((v), (n)) /* no bytes give NULL */
+#define DB_ARGS(...)                                                                                         \
+    ((const struct db_value[]){__VA_ARGS__}), ARRAY_LEN(((const struct db_value[]){__VA_ARGS__}))
+#define DB_NO_ARGS NULL, 0
+
+struct db_value db_text_value(const char *text);
+struct db_value db_blob_value(const void *data, size_t len);
+
+/* ---- statements ---- */
+
+/* Starts a statement. End it with db_end(), also after an error of db_next(). */
+int db_query(struct db *db, const char *sql, const struct db_value *args, size_t count, struct db_stmt **ret,
+             struct err *err) MUST_CHECK;
+/* 1: a row is there; 0: no more; or an error. */
+int db_next(struct db_stmt *stmt, struct err *err) MUST_CHECK;
+void db_end(struct db_stmt *stmt); /* NULL is fine */
+void db_end_at(struct db_stmt **stmt);
+#define AUTO_STMT CLEANUP(db_end_at)
+
+/* Columns of the present row, from 0. Texts live until the next db_next() or db_end(); NULL reads as "", 0.
+ */
+int64_t db_int(const struct db_stmt *stmt, int column);
+const char *db_text(const struct db_stmt *stmt, int column);
+const void *db_blob(const struct db_stmt *stmt, int column, size_t *ret_len);
+
+/* Runs a statement to its end; returns the number of rows it changed, or an error. */
+int db_run(struct db *db, const char *sql, const struct db_value *args, size_t count,
+           struct err *err) MUST_CHECK;
+/* The first row's first column as a number: 1 if there was a row, 0 if not (*ret untouched), or an error. */
+int db_number(struct db *db, const char *sql, const struct db_value *args, size_t count, int64_t *ret,
+              struct err *err) MUST_CHECK;
+/* Several statements without parameters; words are replaced. */
+int db_script(struct db *db, const char *sql, struct err *err) MUST_CHECK;
+
+/* ---- transactions ---- */
+
+int db_begin(struct db *db, struct err *err) MUST_CHECK; /* for writing: waits for the lock here */
+int db_commit(struct db *db, struct err *err) MUST_CHECK;
+void db_rollback(struct db *db);
+int db_savepoint(struct db *db, struct err *err) MUST_CHECK; /* one level */
+int db_release(struct db *db, struct err *err) MUST_CHECK;
+int db_undo(struct db *db, struct err *err) MUST_CHECK; /* back to the savepoint, which is gone then */
+bool db_in_transaction(const struct db *db);
+
+void db_close(struct db *db); /* NULL is fine */
+
+/* ---- drivers ---- */
+
+struct db_word {
+    const char *word; /* without braces */
+    const char *text;
+};
+
+struct db_driver {
+    const char *name;
+    const struct db_word *words; /* ends with a NULL word */
+    int (*prepare)(struct db *db, const char *sql, void **ret, struct err *err);
+    void (*finish)(void *prepared);
+    int (*bind)(struct db *db, void *prepared, const struct db_value *args, size_t count, struct err *err);
+    int (*step)(struct db *db, void *prepared, struct err *err);
+    void (*reset)(void *prepared);
+    int64_t (*column_int)(void *prepared, int column);
+    const char *(*column_text)(void *prepared, int column);
+    const void *(*column_blob)(void *prepared, int column, size_t *ret_len);
+    int (*changes)(struct db *db);
+    int (*script)(struct db *db, const char *sql, struct err *err);
+    bool (*in_transaction)(const struct db *db);
+    const char *begin_sql;
+    /* Triggers that guard the lifecycle and the audit trail, in this engine's language. */
+    void (*build_guards)(struct buf *sql);
+    int (*verify)(struct db *db, struct err *err);
+    void (*close)(struct db *db);
+};
+
+enum { DB_CACHE_SIZE = 256 };
+
+/* Drivers embed it as their first member. */
+struct db {
+    const struct db_driver *driver;
+    int64_t (*now_ms)(void *ctx); /* what now_ms() says where the engine has no clock of its own */
+    void *now_ctx;
+    struct db_stmt *cache[DB_CACHE_SIZE];
+};
+
+/* `create`: make directory (0700) and file (0600) where missing. A missing file is else ERR_NOT_FOUND. */
+int db_sqlite_open(const char *path, bool create, struct db **ret, struct err *err) MUST_CHECK;
+void db_sqlite_set_busy_wait(struct db *db, int wait_ms);
+void db_sqlite_build_guards(struct buf *sql);
+
+#endif

@@ -1,0 +1,131 @@
+/* The audit trail: written beside every change, in its transaction; never changed afterwards. */
+#include "base/text.h"
+#include "store/internal.h"
+
+static const char *or_empty(const char *text)
+{
+    return text ? text : "";
+}
+
+int do_trail(struct store *store, const struct trail *trail, int64_t *ret_id, struct err *err)
+{
+    static const struct audit_note no_note;
+    const struct audit_note *note = trail->note ? trail->note : &no_note;
+    int64_t id = 0;
+    int rc = db_number(
+        store->db,
+        "insert into event (at_ms, tenant_id, channel_id, job_id, who, what, from_state, to_state,"
+        " cause, lease_epoch, http_status, reason, message, request_id)"
+        " values (now_ms(), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) returning id",
+        DB_ARGS(DB_I(trail->tenant_id), DB_I(trail->channel_id), DB_T(or_empty(trail->job)),
+                DB_T(or_empty(trail->who)), DB_T(trail->what), DB_T(or_empty(trail->from)),
+                DB_T(or_empty(trail->to)), DB_T(or_empty(trail->cause)), DB_I(trail->lease_epoch),
+                DB_I(note->http_status), DB_T(note->reason), DB_T(note->message), DB_T(note->request_id)),
+        &id, err);
+    if (ret_id)
+        *ret_id = id;
+    return rc < 0 ? rc : 0;
+}
+
+/* ---- lines that are not about a change of ours ---- */
+
+static int number_or_zero(struct store *store, const char *sql, const struct db_value *args, size_t count,
+                          int64_t *ret, struct err *err)
+{
+    *ret = 0;
+    int rc = db_number(store->db, sql, args, count, ret, err);
+    return rc < 0 ? rc : 0;
+}
+
+/* A line that names its job alone belongs to the job's tenant and channel. */
+static int find_owner(struct store *store, const struct store_event *event, int64_t *ret_tenant,
+                      int64_t *ret_channel, struct err *err)
+{
+    const char *job = event->job;
+    int rc = number_or_zero(store,
+                            "select coalesce((select id from tenant where name = $1),"
+                            " (select tenant_id from job where id = $2), 0)",
+                            DB_ARGS(DB_T(event->tenant), DB_T(job)), ret_tenant, err);
+    if (rc == 0)
+        rc =
+            number_or_zero(store,
+                           "select coalesce((select max(id) from channel where tenant_id = $1 and name = $2),"
+                           " (select channel_id from job where id = $3), 0)",
+                           DB_ARGS(DB_I(*ret_tenant), DB_T(event->channel), DB_T(job)), ret_channel, err);
+    return rc;
+}
+
+static int do_event_add(struct store *store, const struct store_event *event, struct err *err)
+{
+    struct audit_note note = {.http_status = event->http_status};
+    copy_text(note.reason, event->reason);
+    copy_text(note.message, event->message);
+    copy_text(note.request_id, event->request_id);
+    struct trail trail = {.job = event->job,
+                          .who = event->who,
+                          .what = event->what,
+                          .from = event->from_state,
+                          .to = event->to_state,
+                          .cause = event->cause,
+                          .lease_epoch = event->lease_epoch,
+                          .note = &note};
+    int rc = find_owner(store, event, &trail.tenant_id, &trail.channel_id, err);
+    return rc < 0 ? rc : do_trail(store, &trail, NULL, err);
+}
+
+int store_event_add(struct store *store, const struct store_event *event, struct err *err)
+{
+    int rc = step_begin(store, err);
+    return rc < 0 ? rc : step_end(store, do_event_add(store, event, err), err);
+}
+
+/* ---- reading ---- */
+
+static void read_event(const struct db_stmt *stmt, struct store_event *ret)
+{
+    *ret = (struct store_event){.id = db_int(stmt, 0),
+                                .at_ms = db_int(stmt, 1),
+                                .lease_epoch = db_int(stmt, 10),
+                                .http_status = (int)db_int(stmt, 11)};
+    copy_text(ret->tenant, db_text(stmt, 2));
+    copy_text(ret->channel, db_text(stmt, 3));
+    copy_text(ret->job, db_text(stmt, 4));
+    copy_text(ret->who, db_text(stmt, 5));
+    copy_text(ret->what, db_text(stmt, 6));
+    copy_text(ret->from_state, db_text(stmt, 7));
+    copy_text(ret->to_state, db_text(stmt, 8));
+    copy_text(ret->cause, db_text(stmt, 9));
+    copy_text(ret->reason, db_text(stmt, 12));
+    copy_text(ret->message, db_text(stmt, 13));
+    copy_text(ret->request_id, db_text(stmt, 14));
+}
+
+#define SELECT_EVENT                                                                                         \
+    "select e.id, e.at_ms, t.name, c.name, e.job_id, e.who, e.what, e.from_state, e.to_state, e.cause,"      \
+    " e.lease_epoch, e.http_status, e.reason, e.message, e.request_id"                                       \
+    " from event e left join tenant t on t.id = e.tenant_id left join channel c on c.id = e.channel_id"
+
+static int query_events(struct store *store, const char *job, struct db_stmt **ret, struct err *err)
+{
+    if (!job)
+        return db_query(store->db, SELECT_EVENT " order by e.id", DB_NO_ARGS, ret, err);
+    return db_query(store->db, SELECT_EVENT " where e.job_id = $1 and e.job_id <> '' order by e.id",
+                    DB_ARGS(DB_T(job)), ret, err);
+}
+
+int store_event_list(struct store *store, const char *job,
+                     int (*row)(void *ctx, const struct store_event *event), void *ctx, struct err *err)
+{
+    AUTO_STMT struct db_stmt *stmt = NULL;
+    int rc = query_events(store, job, &stmt, err);
+    if (rc < 0)
+        return rc;
+    while ((rc = db_next(stmt, err)) > 0) {
+        struct store_event event;
+        read_event(stmt, &event);
+        int answer = row(ctx, &event);
+        if (answer != 0)
+            return answer;
+    }
+    return rc;
+}

@@ -1,0 +1,79 @@
+/*
+ * Inside the store, and for its tests: the handle, transactions, and what the subjects share. Functions whose
+ * names begin with `do_` belong to a transaction that the caller has begun.
+ */
+#ifndef STORE_INTERNAL_H
+#define STORE_INTERNAL_H
+
+#include "store/db.h"
+#include "store/store.h"
+
+struct store {
+    struct db *db;
+    bool in_group;       /* between store_begin and store_commit */
+    bool group_lost;     /* the engine ended the group by itself: only a rollback helps */
+    int64_t tenant_turn; /* claim: tenants after this id are looked at first */
+};
+
+/* ---- transactions (store.c) ---- */
+
+/* A step is one public function's transaction, or its savepoint inside a group. */
+int step_begin(struct store *store, struct err *err) MUST_CHECK;
+/* Ends it: keeps the changes if rc is 0, else undoes them. STEP_UNDO undoes and gives 0: an outcome that is
+ * no error. */
+#define STEP_UNDO 1
+int step_end(struct store *store, int rc, struct err *err) MUST_CHECK;
+
+/* ---- tests only ---- */
+
+void store_set_clock(struct store *store, int64_t (*now_ms)(void *ctx), void *ctx);
+void store_set_busy_wait(struct store *store, int wait_ms);
+
+/* ---- shared by subjects ---- */
+
+#define copy_text(ret, text) text_copy((ret), sizeof(ret), (text))
+int copy_blob(const struct db_stmt *stmt, int column,
+              struct blob *ret); /* 1 if there was one; caller frees */
+
+int find_tenant(struct store *store, const char *name, int64_t *ret,
+                struct err *err) MUST_CHECK; /* ERR_NOT_FOUND */
+int make_tenant(struct store *store, const char *name, int64_t *ret, struct err *err) MUST_CHECK;
+
+/* An audit line about a job or a channel; NULL texts are "". */
+struct trail {
+    const char *job;
+    int64_t tenant_id, channel_id;
+    const char *who, *what, *from, *to, *cause;
+    int64_t lease_epoch;
+    const struct audit_note *note; /* reason, message, status, request id; NULL: none */
+};
+int do_trail(struct store *store, const struct trail *trail, int64_t *ret_id /* or NULL */,
+             struct err *err) MUST_CHECK;
+
+/* Why a channel's jobs cannot be sent now; `limited` whose time is past counts as active. */
+struct gate {
+    enum channel_state state;
+    int64_t until_ms;
+};
+int do_get_gate(struct store *store, int64_t channel, struct gate *ret, struct err *err) MUST_CHECK;
+
+/* The channel's state and its jobs that are not leased, with their audit lines (channel_state.c). */
+struct channel_change {
+    int64_t channel;
+    enum channel_state state;
+    int64_t until_ms;
+    const char *reason;
+    const char *who;
+};
+int do_channel_state(struct store *store, const struct channel_change *change, struct err *err) MUST_CHECK;
+/* A worker's finding: it never lifts what an operator has set. */
+int do_channel_finding(struct store *store, const struct channel_change *change, struct err *err) MUST_CHECK;
+/* Holds the channel's jobs that it can't send: those whose worker died before it saw the channel's state. */
+int do_hold_stray_jobs(struct store *store, int64_t channel, const struct gate *gate, const char *who,
+                       struct err *err) MUST_CHECK;
+
+/* A quota reservation; *ret_full: nothing was written. */
+int do_charge(struct store *store, int64_t channel, const struct job_write *write, bool *ret_full,
+              struct err *err) MUST_CHECK;
+
+#endif

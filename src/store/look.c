@@ -1,0 +1,133 @@
+/* Looking: depth and backlog. */
+#include <string.h>
+
+#include "base/text.h"
+#include "store/claim.h"
+
+/* ---- depth ---- */
+
+static int read_depth(const struct db_stmt *stmt, struct store_depth *ret, struct err *err)
+{
+    *ret = (struct store_depth){.count = (uint64_t)db_int(stmt, 5), .bytes = (uint64_t)db_int(stmt, 6)};
+    copy_text(ret->tenant, db_text(stmt, 0));
+    copy_text(ret->channel, db_text(stmt, 1));
+    copy_text(ret->region, db_text(stmt, 4));
+    if (!job_state_parse(db_text(stmt, 2), &ret->state) || !job_cause_parse(db_text(stmt, 3), &ret->cause))
+        return err_set(err, ERR_STORE, "jobs with the unknown state %s %s", db_text(stmt, 2),
+                       db_text(stmt, 3));
+    return 0;
+}
+
+int store_depth_list(struct store *store, int (*row)(void *ctx, const struct store_depth *depth), void *ctx,
+                     struct err *err)
+{
+    AUTO_STMT struct db_stmt *stmt = NULL;
+    int rc = db_query(
+        store->db,
+        "select t.name, h.name, d.state, d.cause, d.region, d.count, d.bytes from"
+        " (select channel_id, state, cause, region, count(*) as count,"
+        "  cast(sum(size_bytes) as bigint) as bytes from job group by channel_id, state, cause, region)"
+        " as d join channel h on h.id = d.channel_id join tenant t on t.id = h.tenant_id"
+        " order by t.name, h.name, d.channel_id, d.state, d.cause, d.region",
+        DB_NO_ARGS, &stmt, err);
+    while (rc == 0 && (rc = db_next(stmt, err)) > 0) {
+        struct store_depth depth;
+        rc = read_depth(stmt, &depth, err);
+        if (rc == 0)
+            rc = row(ctx, &depth);
+        if (rc != 0)
+            return rc;
+    }
+    return rc;
+}
+
+/* ---- backlog ---- */
+
+static bool is_in_reach(const struct store_reach *reach, const struct db_stmt *stmt)
+{
+    const char *region = db_text(stmt, 1);
+    bool has_region =
+        reach->any_region || !region[0] || (reach->region && strcmp(region, reach->region) == 0);
+    return has_region && reach_has_tenant(reach, db_text(stmt, 0)) &&
+           reach_has_channel(reach, db_int(stmt, 2));
+}
+
+/* Groups of jobs: tenant's name, region, channel, how many, earliest time. All of them read an index only. */
+#define GROUP_BY_LANE "tenant_id, region, channel_id"
+static const char ready_sql[] =
+    "select t.name, g.region, g.channel_id, g.n, 0 from (select " GROUP_BY_LANE
+    ", count(*) as n from job where claim_at_ms <= passed_ms group by " GROUP_BY_LANE
+    ") as g join tenant t on t.id = g.tenant_id";
+static const char due_sql[] =
+    "select t.name, g.region, g.channel_id, g.n, 0 from (select " GROUP_BY_LANE
+    ", count(*) as n from job where claim_at_ms > passed_ms and claim_at_ms <= now_ms()"
+    " group by " GROUP_BY_LANE ") as g join tenant t on t.id = g.tenant_id";
+static const char later_sql[] =
+    "select t.name, g.region, g.channel_id, g.n, g.first_ms from (select " GROUP_BY_LANE
+    ", count(*) as n, min(claim_at_ms) as first_ms from job where claim_at_ms > passed_ms"
+    " and claim_at_ms > now_ms() and lease_owner = '' group by " GROUP_BY_LANE
+    ") as g join tenant t on t.id = g.tenant_id";
+static const char leased_sql[] = "select t.name, g.region, g.channel_id, g.n, 0 from (select " GROUP_BY_LANE
+                                 ", count(*) as n from job where lease_owner <> '' and claim_at_ms > now_ms()"
+                                 " group by " GROUP_BY_LANE ") as g join tenant t on t.id = g.tenant_id";
+
+static int sum_groups(struct store *store, const char *sql, const struct store_reach *reach, uint64_t *count,
+                      int64_t *first_ms, struct err *err)
+{
+    AUTO_STMT struct db_stmt *stmt = NULL;
+    int rc = db_query(store->db, sql, DB_NO_ARGS, &stmt, err);
+    while (rc == 0 && (rc = db_next(stmt, err)) > 0) {
+        rc = 0;
+        if (!is_in_reach(reach, stmt))
+            continue;
+        *count += (uint64_t)db_int(stmt, 3);
+        if (*first_ms == 0 || db_int(stmt, 4) < *first_ms)
+            *first_ms = db_int(stmt, 4);
+    }
+    return rc;
+}
+
+int store_backlog(struct store *store, const struct store_reach *reach, struct store_backlog *ret,
+                  struct err *err)
+{
+    uint64_t later = 0;
+    int64_t unused = 0;
+    *ret = (struct store_backlog){.runnable = 0};
+    int rc = sum_groups(store, ready_sql, reach, &ret->runnable, &unused, err);
+    if (rc == 0)
+        rc = sum_groups(store, due_sql, reach, &ret->runnable, &unused, err);
+    if (rc == 0)
+        rc = sum_groups(store, later_sql, reach, &later, &ret->next_at_ms, err);
+    if (rc == 0)
+        rc = sum_groups(store, leased_sql, reach, &ret->leased, &unused, err);
+    return rc;
+}
+
+/* ---- is it sound? ---- */
+
+static const struct {
+    const char *sql;
+    const char *what;
+} rules[] = {
+    {"select count(*) from job where id not in (select job_id from upload)", "jobs without their upload row"},
+    {"select count(*) from job j left join channel h on h.id = j.channel_id and h.tenant_id = j.tenant_id"
+     " where h.id is null",
+     "jobs of a channel of another tenant"},
+    {"select count(*) from upload u join job j on j.id = u.job_id where u.last_byte_uploaded >= j.size_bytes",
+     "uploads confirmed beyond their size"},
+    {"select count(*) from job j left join event e on e.job_id = j.id and e.job_id <> '' where e.id is null",
+     "jobs without an audit trail"},
+};
+
+int store_verify(struct store *store, struct err *err)
+{
+    int rc = store->db->driver->verify(store->db, err);
+    for (size_t i = 0; i < ARRAY_LEN(rules) && rc >= 0; i++) {
+        int64_t count = 0;
+        rc = db_number(store->db, rules[i].sql, DB_NO_ARGS, &count, err);
+        if (rc >= 0 && count > 0)
+            rc = err_set(err, ERR_STORE, "the store has %lld %s: stop the workers and restore a backup",
+                         (long long)count, rules[i].what);
+    }
+    return rc < 0 ? rc : 0;
+}

@@ -1,0 +1,224 @@
+/*
+ * The tables, version by version; docs/store.md says what they mean. A version that was released is never
+ * edited: a change is a new migration at the end.
+ */
+#include "store/schema.h"
+
+#include "base/buf.h"
+#include "core/job.h"
+
+/* The generated column below has it in its text. Another delay needs a migration. */
+_Static_assert(TAKEOVER_DELAY_MS == 5000, "job.claim_at_ms says 5000");
+
+#define STATE_IS(name, text, cause) "state = '" text "' or "
+#define CAUSE_IS(name, text)        "cause = '" text "' or "
+
+static const char people_sql[] =
+    "create table tenant ("
+    " id {serial},"
+    " name text not null unique,"
+    " added_at_ms bigint not null,"
+    " served_seq bigint not null default 0,"
+    " served_channel_id bigint not null default 0);"
+
+    "create table client ("
+    " id {serial},"
+    " tenant_id bigint not null references tenant (id),"
+    " name text not null,"
+    " client_id text not null,"
+    " secret_sealed {blob},"
+    " auth_uri text not null,"
+    " token_uri text not null,"
+    " kind text not null,"
+    " uploads_per_day bigint not null,"
+    " units_per_day bigint not null,"
+    " added_at_ms bigint not null,"
+    " removed_at_ms bigint not null default 0);"
+    "create unique index client_name on client (tenant_id, name) where removed_at_ms = 0;"
+
+    "create table channel ("
+    " id {serial},"
+    " tenant_id bigint not null references tenant (id),"
+    " client_id bigint not null references client (id),"
+    " name text not null,"
+    " yt_channel_id text not null,"
+    " title text not null default '',"
+    " uploads_playlist text not null default '',"
+    " state text not null default 'active',"
+    " state_reason text not null default '',"
+    " until_ms bigint not null default 0,"
+    " served_seq bigint not null default 0,"
+    " added_at_ms bigint not null,"
+    " removed_at_ms bigint not null default 0,"
+    " check (" CHANNEL_STATE_TABLE(
+        STATE_IS) "1 = 0));"
+                  "create unique index channel_name on channel (tenant_id, name) where removed_at_ms = 0;"
+                  "create unique index channel_yt on channel (tenant_id, yt_channel_id) where removed_at_ms "
+                  "= 0;"
+                  "create index channel_client on channel (client_id);"
+                  "create index channel_limited on channel (until_ms) where state = 'limited';"
+
+                  "create table token ("
+                  " channel_id bigint primary key not null references channel (id),"
+                  " tenant_id bigint not null references tenant (id),"
+                  " sealed {blob} not null,"
+                  " scopes text not null,"
+                  " key_id text not null,"
+                  " stored_at_ms bigint not null);";
+
+static const char job_sql[] =
+    "create table job_move ("
+    " from_state text not null,"
+    " to_state text not null,"
+    " primary key (from_state, to_state));"
+
+    "create table job ("
+    " id {key} primary key not null,"
+    " tenant_id bigint not null references tenant (id),"
+    " channel_id bigint not null references channel (id),"
+    " region text not null default '',"
+    " priority bigint not null default 0,"
+    " state text not null,"
+    " cause text not null default '',"
+    " next_at_ms bigint not null default 0,"
+    " lease_owner text not null default '',"
+    " lease_epoch bigint not null default 0,"
+    " lease_until_ms bigint not null default 0,"
+    " cancel_wanted bigint not null default 0,"
+    " waits bigint not null default 0,"
+    " passed_ms bigint not null default 0,"
+    " claim_at_ms bigint generated always as (case"
+    "  when lease_owner <> '' then lease_until_ms + 5000"
+    "  when state in ('completed', 'failed', 'cancelled') then null"
+    "  when cancel_wanted <> 0 or state in ('queued', 'uploading') then 0"
+    "  when state in ('waiting', 'finishing') or cause in ('quota', 'upload_limit') then next_at_ms"
+    "  end) stored,"
+    " size_bytes bigint not null,"
+    " video_id text,"
+    " error_reason text not null default '',"
+    " error_message text not null default '',"
+    " added_at_ms bigint not null,"
+    " life_from_ms bigint not null,"
+    " changed_at_ms bigint not null,"
+    " finished_at_ms bigint not null default 0,"
+    " storage_path text not null,"
+    " fingerprint text not null,"
+    " title text not null,"
+    " idempotency_key text not null,"
+    " params_digest text not null,"
+    " cdn_url text not null default '',"
+    " metadata text not null,"
+    " unique (tenant_id, idempotency_key),"
+    " check (" JOB_CAUSE_TABLE(
+        CAUSE_IS) "1 = 0),"
+                  " check ((state = 'held') = (cause <> '')),"
+                  " check (lease_owner = '' or state in ('uploading', 'finishing')),"
+                  " check (video_id is not null or state not in ('completed', 'finishing')));"
+
+                  /* Claimable now, and claimable later: see claim.c. */
+                  "create index job_ready on job (tenant_id, region, channel_id, priority desc, id)"
+                  " where claim_at_ms <= passed_ms;"
+                  "create index job_timed on job (claim_at_ms, tenant_id, region, channel_id, lease_owner)"
+                  " where claim_at_ms > passed_ms;"
+                  "create index job_leased on job (tenant_id, channel_id, claim_at_ms) where lease_owner <> "
+                  "'';"
+                  "create unique index job_video on job (channel_id, video_id) where video_id is not null;"
+                  "create index job_twin on job (channel_id, size_bytes, title)"
+                  " where state <> 'failed' and state <> 'cancelled';"
+                  "create index job_depth on job (channel_id, state, cause, region, size_bytes);"
+
+                  "create table upload ("
+                  " job_id {key} primary key not null references job (id),"
+                  " tenant_id bigint not null references tenant (id),"
+                  " session_url {blob},"
+                  " session_at_ms bigint not null default 0,"
+                  " last_byte_uploaded bigint not null default -1,"
+                  " finalizing bigint not null default 0,"
+                  " session_dead bigint not null default 0,"
+                  " upload_attempts bigint not null default 0,"
+                  " reconcile_looks bigint not null default 0,"
+                  " reconcile_from_ms bigint not null default 0,"
+                  " check_looks bigint not null default 0,"
+                  " etag text not null default '',"
+                  " check (last_byte_uploaded >= -1));"
+
+                  "create table chunk ("
+                  " job_id {key} not null references job (id),"
+                  " first_byte bigint not null,"
+                  " tenant_id bigint not null references tenant (id),"
+                  " size_bytes bigint not null,"
+                  " digest {blob} not null,"
+                  " primary key (job_id, first_byte));";
+
+static const char ledger_sql[] = "create table quota ("
+                                 " client_id bigint not null references client (id),"
+                                 " channel_id bigint not null references channel (id),"
+                                 " bucket text not null,"
+                                 " pacific_day bigint not null,"
+                                 " tenant_id bigint not null references tenant (id),"
+                                 " used bigint not null,"
+                                 " primary key (client_id, bucket, pacific_day, channel_id));"
+
+                                 /* No foreign keys: the trail outlives what it tells of. */
+                                 "create table event ("
+                                 " id {serial},"
+                                 " at_ms bigint not null,"
+                                 " tenant_id bigint not null default 0,"
+                                 " channel_id bigint not null default 0,"
+                                 " job_id {key} not null default '',"
+                                 " who text not null,"
+                                 " what text not null,"
+                                 " from_state text not null default '',"
+                                 " to_state text not null default '',"
+                                 " cause text not null default '',"
+                                 " lease_epoch bigint not null default 0,"
+                                 " http_status bigint not null default 0,"
+                                 " reason text not null default '',"
+                                 " message text not null default '',"
+                                 " request_id text not null default '');"
+                                 "create index event_job on event (job_id, id) where job_id <> '';"
+
+                                 "create table worker ("
+                                 " name text primary key not null,"
+                                 " region text not null,"
+                                 " active bigint not null,"
+                                 " started_at_ms bigint not null,"
+                                 " seen_at_ms bigint not null);";
+
+static int fill_moves(struct db *db, struct err *err)
+{
+    int rc = 0;
+    for (int from = 0; from < JOB_STATE_COUNT; from++)
+        for (int to = 0; to < JOB_STATE_COUNT && rc >= 0; to++)
+            if (job_move_is_allowed((enum job_state)from, (enum job_state)to))
+                rc = db_run(db, "insert into job_move (from_state, to_state) values ($1, $2)",
+                            DB_ARGS(DB_T(job_state_text((enum job_state)from)),
+                                    DB_T(job_state_text((enum job_state)to))),
+                            err);
+    return rc < 0 ? rc : 0;
+}
+
+static int make_guards(struct db *db, struct err *err)
+{
+    AUTO_BUF struct buf sql;
+    buf_init(&sql, 32768);
+    db->driver->build_guards(&sql);
+    return db_script(db, sql.data, err);
+}
+
+static int make_tables(struct db *db, struct err *err)
+{
+    int rc = db_script(db, people_sql, err);
+    if (rc == 0)
+        rc = db_script(db, job_sql, err);
+    if (rc == 0)
+        rc = db_script(db, ledger_sql, err);
+    if (rc == 0)
+        rc = fill_moves(db, err);
+    return rc < 0 ? rc : make_guards(db, err);
+}
+
+const struct migration schema_migrations[] = {
+    {"first tables", make_tables},
+};
+const int64_t schema_version = ARRAY_LEN(schema_migrations);
