@@ -130,10 +130,15 @@ uint32_t store_claim_model(struct world *world, uint32_t max, struct job_claim *
 
 /* ---- channels ---- */
 
+static bool cause_is_channels(enum job_cause cause)
+{
+    return cause == CAUSE_CHANNEL_PAUSED || cause == CAUSE_CHANNEL_AUTH || cause == CAUSE_CHANNEL_FROZEN;
+}
+
 void store_set_channel(struct world *world, uint32_t index, enum channel_state state, int64_t until_ms)
 {
     struct channel_model *channel = &world->channels[index];
-    enum job_cause lifted = channel_state_cause(channel->state), cause = channel_state_cause(state);
+    enum job_cause cause = channel_state_cause(state);
     channel->state = state;
     channel->until_ms = until_ms;
     for (uint32_t i = 0; i < world->job_count; i++) {
@@ -143,8 +148,8 @@ void store_set_channel(struct world *world, uint32_t index, enum channel_state s
         if (state != CHANNEL_ACTIVE && (job->state == JOB_QUEUED || job->state == JOB_WAITING)) {
             store_move(world, job, JOB_HELD, cause);
             job->next_at_ms = until_ms;
-        } else if (state == CHANNEL_ACTIVE && job->state == JOB_HELD && job->cause == lifted &&
-                   lifted != CAUSE_NONE) {
+        } else if (state == CHANNEL_ACTIVE && job->state == JOB_HELD &&
+                   (cause_is_channels(job->cause) || job->cause == CAUSE_UPLOAD_LIMIT)) {
             store_move(world, job, JOB_QUEUED, CAUSE_NONE);
         }
     }
@@ -209,11 +214,6 @@ static void apply_counts(struct model_job *job, const struct job_write *write)
         job->check_looks = write->check_looks;
 }
 
-static bool cause_is_channels(enum job_cause cause)
-{
-    return cause == CAUSE_CHANNEL_PAUSED || cause == CAUSE_CHANNEL_AUTH || cause == CAUSE_CHANNEL_FROZEN;
-}
-
 static void apply_state(struct world *world, struct model_job *job, const struct job_write *write)
 {
     if (write->set_video)
@@ -230,7 +230,9 @@ static void apply_state(struct world *world, struct model_job *job, const struct
     }
     if (write->release_lease)
         job->lease_until_ms = 0;
-    if (write->set_channel)
+    /* What a person or a worse finding decided stays: a pause outlives a limit. */
+    enum channel_state now = world->channels[job->channel].state;
+    if (write->set_channel && (now == CHANNEL_ACTIVE || now == CHANNEL_LIMITED))
         store_set_channel(world, job->channel, write->channel, write->channel_until_ms);
     /* a channel that stopped meanwhile takes the job with it, as at `add` */
     enum channel_state channel = world->channels[job->channel].state;
