@@ -17,6 +17,7 @@
 
 #include <uv.h>
 
+#include "base/log.h"
 #include "core/event.h"
 #include "store/store.h"
 #include "vault/seal.h"
@@ -31,6 +32,9 @@ struct broker_config {
     const char *proxy;   /* NULL: none */
     bool allow_plain_loopback;
     const char *executable; /* NULL: /proc/self/exe, run as `sluice broker` with the socket as descriptor 3 */
+    enum log_level log_level; /* 0: info */
+    enum log_format log_format;
+    int64_t answer_ms; /* a child that owes an answer for this long hangs, and is replaced; 0: 60 s */
 };
 
 /* The child: runs until its parent closes the socket. Returns an exit code. Logs to standard error, never a
@@ -87,8 +91,8 @@ struct broker_login {
  */
 int broker_channel_login(struct broker *broker, const struct broker_login *login, struct store_channel *ret,
                          struct err *err) MUST_CHECK;
-/* Revokes the channel's token at Google (best effort: ret_revoked), then removes the channel from the store.
- */
+/* Removes the channel from the store (ERR_EXISTS while it has jobs), then, if `revoke`, its token at Google:
+ * best effort, *ret_revoked tells. */
 int broker_channel_remove(struct broker *broker, int64_t channel_id, bool revoke, bool *ret_revoked,
                           const char *who, struct err *err) MUST_CHECK;
 

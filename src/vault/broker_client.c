@@ -1,0 +1,90 @@
+/* Importing an OAuth client: its secret is sealed before it is stored, and never stored otherwise. */
+#include <string.h>
+
+#include "base/text.h"
+#include "vault/child.h"
+
+static int check_uris(const struct child *child, const struct yt_client_secret *secret, struct err *err)
+{
+    if (!child->allow_plain_loopback && !text_starts_with(secret->token_uri, "https://"))
+        return err_set(err, ERR_INVALID, "token_uri is not https");
+    return 0;
+}
+
+static int fill_client(const struct message *ask, const struct yt_client_secret *secret,
+                       struct store_client *ret, struct err *err)
+{
+    const char *name = ask->fields[IMPORT_NAME].text;
+    *ret = (struct store_client){.uploads_per_day = UPLOADS_PER_DAY_DEFAULT,
+                                 .units_per_day = UNITS_PER_DAY_DEFAULT};
+    if (!text_copy(ret->tenant, sizeof(ret->tenant), ask->fields[IMPORT_TENANT].text) ||
+        !text_copy(ret->name, sizeof(ret->name), name[0] ? name : "default"))
+        return err_set(err, ERR_INVALID, "the tenant's or the client's name is too long");
+    text_copy(ret->client_id, sizeof(ret->client_id), secret->client_id);
+    text_copy(ret->auth_uri, sizeof(ret->auth_uri), secret->auth_uri);
+    text_copy(ret->token_uri, sizeof(ret->token_uri), secret->token_uri);
+    text_copy(ret->kind, sizeof(ret->kind), secret->kind);
+    return 0;
+}
+
+/* The row's id is part of what the secret is sealed for: put first, then set, in one transaction. */
+static int store_both(struct child *child, struct store_client *client, const char *secret, struct err *err)
+{
+    struct row_place place;
+    struct buf sealed AUTO_BUF;
+    int code = store_client_put(child->store, client, err);
+    if (code != 0)
+        return code;
+    buf_init(&sealed, 4096);
+    place_of_client(&place, client->tenant_id, client->id);
+    vault_seal(child->key, &place.place, secret, strlen(secret), &sealed);
+    code = store_client_set_secret(child->store, client->id,
+                                   (struct blob){.data = sealed.data, .len = sealed.len}, err);
+    return code != 0 ? code : store_client_get(child->store, client->id, client, err);
+}
+
+static int import(struct child *child, const struct message *ask, struct store_client *ret, struct err *err)
+{
+    struct secret memory AUTO_SECRET = {0};
+    secret_reserve(&memory, sizeof(struct yt_client_secret));
+    struct yt_client_secret *secret = (struct yt_client_secret *)memory.data;
+    int code =
+        yt_parse_client_secret(ask->fields[IMPORT_JSON].text, ask->fields[IMPORT_JSON].len, secret, err);
+    if (code == 0)
+        code = check_uris(child, secret, err);
+    if (code == 0)
+        code = fill_client(ask, secret, ret, err);
+    if (code == 0)
+        code = store_begin(child->store, err);
+    if (code != 0)
+        return code;
+    code = store_both(child, ret, secret->client_secret, err);
+    if (code == 0)
+        return store_commit(child->store, err);
+    store_rollback(child->store);
+    return code;
+}
+
+void client_import(struct child *child, const struct message *ask)
+{
+    struct store_client client;
+    struct message_out out;
+    struct err err = {0};
+    if (import(child, ask, &client, &err) != 0) {
+        child_answer_error(child, ask->id, &err);
+        return;
+    }
+    message_start(&out, MESSAGE_CLIENT, ask->id);
+    message_put_number(&out, client.id);
+    message_put_number(&out, client.tenant_id);
+    message_put_text(&out, client.tenant);
+    message_put_text(&out, client.name);
+    message_put_text(&out, client.client_id);
+    message_put_text(&out, client.auth_uri);
+    message_put_text(&out, client.token_uri);
+    message_put_text(&out, client.kind);
+    message_put_number(&out, client.uploads_per_day);
+    message_put_number(&out, client.units_per_day);
+    message_put_number(&out, client.channel_count);
+    child_answer(child, &out);
+}

@@ -1,0 +1,290 @@
+/*
+ * One flight: from a sealed refresh token to an access token that is proven to be the channel's.
+ *
+ * The order matters: a new refresh token is stored before the access token that came with it is used at all
+ * (K06), and no access token leaves this process before channels.list has named the channel (K09).
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "vault/tokens.h"
+
+struct flight {
+    struct child *child;
+    struct token_entry *entry;
+    struct store_channel channel;
+    struct store_client client;
+    struct gate *gate; /* NULL: not passed */
+    unsigned char row[ROW_DIGEST_BYTES];
+    unsigned char secret_row[ROW_DIGEST_BYTES];
+    bool has_row;
+    char scopes[512];
+    struct secret access;
+    int64_t expires_at_mono_ms;
+};
+
+/* ---- the end ---- */
+
+static bool is_refusal(enum token_result result)
+{
+    return result != TOKEN_OK && result != TOKEN_TRANSIENT;
+}
+
+static void tell(const struct flight *flight, enum token_result result, const char *message, int http_status)
+{
+    struct audit audit = {.channel = &flight->channel,
+                          .what = is_refusal(result) ? "token refused" : "token refreshed",
+                          .reason = is_refusal(result) ? token_result_text(result) : "",
+                          .message = message,
+                          .http_status = http_status};
+    LOG(is_refusal(result)   ? LOG_ERROR
+        : result == TOKEN_OK ? LOG_DEBUG
+                             : LOG_WARN,
+        "token", F_STR("tenant", flight->channel.tenant), F_STR("channel", flight->channel.name),
+        F_STR("result", token_result_text(result)), F_STR("message", message[0] ? message : NULL));
+    /* A failure that passes is not a line of the trail: there would be thousands. */
+    if (result != TOKEN_TRANSIENT && flight->channel.id)
+        audit_write(flight->child, &audit);
+}
+
+static void land(struct flight *flight, enum token_result result, const char *message, int http_status,
+                 int64_t retry_after_ms)
+{
+    tell(flight, result, message, http_status);
+    struct landing landing = {.result = result,
+                              .message = message,
+                              .retry_after_ms = retry_after_ms,
+                              .access = &flight->access,
+                              .life_ms = flight->expires_at_mono_ms - clock_mono_ms(),
+                              .row = flight->has_row ? flight->row : NULL};
+    tokens_landed(flight->entry, &landing);
+    secret_release(&flight->access);
+    mem_free(flight);
+}
+
+static void land_err(struct flight *flight, const struct err *err)
+{
+    enum token_result result = err->code == ERR_CORRUPT     ? TOKEN_CORRUPT
+                               : err->code == ERR_NOT_FOUND ? TOKEN_NONE
+                               : err->code == ERR_AUTH      ? TOKEN_CLIENT
+                                                            : TOKEN_TRANSIENT;
+    land(flight, result, err->message, 0, -1);
+}
+
+/* ---- whose channel (K09) ---- */
+
+static void land_verified(struct flight *flight)
+{
+    struct token_entry *entry = flight->entry;
+    entry->is_verified = true;
+    memcpy(entry->verified_row, flight->row, sizeof(entry->verified_row));
+    land(flight, TOKEN_OK, "", 0, -1);
+}
+
+static void whose_is_known(void *ctx, const struct whose *whose)
+{
+    struct flight *flight = ctx;
+    char message[MESSAGE_SIZE * 2];
+    if (whose->result == TOKEN_OK && strcmp(whose->channel.id, flight->channel.yt_channel_id) == 0) {
+        land_verified(flight);
+        return;
+    }
+    if (whose->result != TOKEN_OK && whose->result != TOKEN_NONE) {
+        land(flight, whose->result, whose->message, whose->http_status, whose->retry_after_ms);
+        return;
+    }
+    snprintf(message, sizeof(message), "the stored login is for %s%s, but channel %s is %s: log in again",
+             whose->channel.id[0] ? "the YouTube channel " : "an account without a channel",
+             whose->channel.id, flight->channel.name, flight->channel.yt_channel_id);
+    land(flight, TOKEN_WRONG_CHANNEL, message, whose->http_status, -1);
+}
+
+static void verify(struct flight *flight)
+{
+    const struct token_entry *entry = flight->entry;
+    struct err err = {0};
+    if (entry->is_verified && memcmp(entry->verified_row, flight->row, sizeof(flight->row)) == 0)
+        land(flight, TOKEN_OK, "", 0, -1);
+    else if (ask_whose(flight->child, &flight->access, flight->client.id, flight->channel.id, whose_is_known,
+                       flight, &err) != 0)
+        land_err(flight, &err);
+}
+
+/* ---- the refresh ---- */
+
+/* Seals what entry->unsaved holds and stores it, unless a new login has taken the row's place meanwhile. */
+static int replace_row(struct flight *flight, struct err *err)
+{
+    const struct token_entry *entry = flight->entry;
+    struct store *store = flight->child->store;
+    struct store_token old = {.scopes = ""};
+    unsigned char row[ROW_DIGEST_BYTES];
+    int code = store_token_get(store, flight->channel.id, &old, err);
+    if (code != 0)
+        return code;
+    vault_sha256(old.sealed.data, old.sealed.len, row);
+    mem_free((void *)old.sealed.data);
+    if (memcmp(row, entry->unsaved_row, sizeof(row)) != 0)
+        return 0;
+    struct row_place place;
+    struct buf sealed AUTO_BUF;
+    buf_init(&sealed, 8192);
+    place_of_token(&place, flight->channel.tenant_id, flight->channel.id);
+    vault_seal(flight->child->key, &place.place, entry->unsaved.data, entry->unsaved.len, &sealed);
+    return store_token_set(store, flight->channel.id, (struct blob){.data = sealed.data, .len = sealed.len},
+                           flight->scopes[0] ? flight->scopes : old.scopes, vault_key_id(flight->child->key),
+                           err);
+}
+
+static int save_rotated(struct flight *flight, struct err *err)
+{
+    struct store *store = flight->child->store;
+    int code = store_begin(store, err);
+    if (code == 0) {
+        code = replace_row(flight, err);
+        if (code == 0)
+            code = store_commit(store, err);
+        else
+            store_rollback(store);
+    }
+    /* A channel that is gone needs it no more. */
+    if (code == 0 || code == ERR_NOT_FOUND)
+        secret_release(&flight->entry->unsaved);
+    return code != 0 ? err_wrap(err, "storing a new refresh token") : 0;
+}
+
+static bool is_new_refresh_token(const struct flight *flight, const struct yt_token_reply *reply)
+{
+    struct secret old AUTO_SECRET = {0};
+    if (!reply->refresh_token[0])
+        return false;
+    return open_refresh_token(flight->child, &flight->channel, &old, NULL, NULL, NULL) != 0 ||
+           strcmp(old.data, reply->refresh_token) != 0;
+}
+
+/* Where this returns an error nothing was handed out, and entry->unsaved has what must not be lost. */
+static int keep_new_refresh_token(struct flight *flight, const struct yt_token_reply *reply, struct err *err)
+{
+    if (!is_new_refresh_token(flight, reply))
+        return 0;
+    secret_set(&flight->entry->unsaved, reply->refresh_token, strlen(reply->refresh_token));
+    memcpy(flight->entry->unsaved_row, flight->row, sizeof(flight->row));
+    return save_rotated(flight, err);
+}
+
+static void take_reply(struct flight *flight, const struct yt_token_reply *reply, int64_t elapsed_ms)
+{
+    struct err err = {0};
+    char message[MESSAGE_SIZE];
+    if (reply->scope[0])
+        text_copy(flight->scopes, sizeof(flight->scopes), reply->scope);
+    if (keep_new_refresh_token(flight, reply, &err) != 0) {
+        land_err(flight, &err);
+        return;
+    }
+    const char *missing = yt_missing_scope(flight->scopes);
+    if (missing) {
+        snprintf(message, sizeof(message), "the login lacks %s: log in again and leave every box ticked",
+                 missing);
+        land(flight, TOKEN_SCOPE, message, 200, -1);
+        return;
+    }
+    secret_set(&flight->access, reply->access_token, strlen(reply->access_token));
+    /* Counted from before the request: the endpoint's clock began somewhere in between. */
+    flight->expires_at_mono_ms = clock_mono_ms() - elapsed_ms + reply->expires_in_ms;
+    verify(flight);
+}
+
+static void take_refusal(struct flight *flight, const struct yt_token_reply *reply, int http_status)
+{
+    int64_t now_mono_ms = clock_mono_ms();
+    if (reply->result == TOKEN_CLIENT)
+        gate_refused(flight->gate, flight->secret_row, now_mono_ms, reply->message);
+    else if (reply->result == TOKEN_TRANSIENT)
+        gate_failed(flight->gate, now_mono_ms, reply->retry_after_ms);
+    else
+        gate_passed(flight->gate);
+    land(flight, reply->result, reply->message, http_status, reply->retry_after_ms);
+}
+
+static void refresh_ended(void *ctx, const struct http_reply *reply)
+{
+    struct flight *flight = ctx;
+    if (reply->end != HTTP_OK) {
+        gate_failed(flight->gate, clock_mono_ms(), -1);
+        land(flight, TOKEN_TRANSIENT, reply->message, 0, -1);
+        return;
+    }
+    struct secret memory AUTO_SECRET = {0};
+    const struct yt_token_reply *token = read_token_reply(reply, &memory);
+    if (token->result != TOKEN_OK) {
+        take_refusal(flight, token, reply->status);
+        return;
+    }
+    gate_passed(flight->gate);
+    take_reply(flight, token, reply->elapsed_ms);
+}
+
+static void refresh(struct flight *flight, const struct secret *client_secret, const struct secret *token)
+{
+    struct err err = {0};
+    struct buf form;
+    buf_init(&form, 8192);
+    yt_build_refresh(flight->client.client_id, client_secret->data, token->data, &form);
+    int code = post_form(flight->child, flight->client.token_uri, &form, refresh_ended, flight, &err);
+    buf_wipe(&form);
+    if (code != 0) {
+        gate_refused(flight->gate, flight->secret_row, clock_mono_ms(), err.message);
+        land(flight, TOKEN_CLIENT, err.message, 0, -1);
+    }
+}
+
+/* ---- the start ---- */
+
+static int load(struct flight *flight, struct secret *ret_client_secret, struct secret *ret_token,
+                struct err *err)
+{
+    struct store *store = flight->child->store;
+    int code = store_channel_get(store, flight->entry->channel_id, &flight->channel, err);
+    if (code == 0 && flight->channel.tenant_id != flight->entry->tenant_id)
+        return err_set(err, ERR_NOT_FOUND, "the channel belongs to another tenant");
+    /* One that an earlier flight could not store comes before anything else. */
+    if (code == 0 && flight->entry->unsaved.data)
+        code = save_rotated(flight, err);
+    if (code == 0)
+        code =
+            open_refresh_token(flight->child, &flight->channel, ret_token, flight->row, flight->scopes, err);
+    flight->has_row = code == 0;
+    if (code == 0)
+        code = store_client_get(store, flight->channel.client_id, &flight->client, err);
+    if (code == 0)
+        code = open_client_secret(flight->child, &flight->client, ret_client_secret, flight->secret_row, err);
+    return code;
+}
+
+void flight_start(struct child *child, struct token_entry *entry)
+{
+    struct flight *flight = mem_alloc(sizeof(*flight));
+    struct secret client_secret AUTO_SECRET = {0};
+    struct secret token AUTO_SECRET = {0};
+    struct err err = {0};
+    enum token_result result;
+    const char *message;
+    int64_t wait_ms;
+    flight->child = child;
+    flight->entry = entry;
+    if (load(flight, &client_secret, &token, &err) != 0) {
+        land_err(flight, &err);
+        return;
+    }
+    flight->gate = gate_of(entry->tokens, flight->client.id);
+    if (!gate_may_pass(flight->gate, flight->secret_row, clock_mono_ms(), &result, &message, &wait_ms)) {
+        land(flight, result, message, 0, wait_ms);
+        return;
+    }
+    refresh(flight, &client_secret, &token);
+}

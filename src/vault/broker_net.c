@@ -1,0 +1,146 @@
+/* What the broker sends: forms to token endpoints, and channels.list to the API root. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "core/pacific.h"
+#include "vault/child.h"
+
+enum { EXCHANGE_MS = 12000, HEADERS_MAX = 10 };
+
+int post_form(struct child *child, const char *url, const struct buf *form,
+              void (*done)(void *ctx, const struct http_reply *reply), void *ctx, struct err *err)
+{
+    static const char *const headers[] = {"Content-Type: application/x-www-form-urlencoded",
+                                          "Accept: application/json", NULL};
+    struct http_request *request;
+    if (form->overflowed)
+        return err_set(err, ERR_INVALID, "the form for the token endpoint is too long");
+    /* The client's own file named the endpoint, long ago: https is asked for at each use. */
+    if (!text_starts_with(url, "https://") && !child->allow_plain_loopback)
+        return err_set(err, ERR_INVALID, "the client's token_uri is not https");
+    return http_start(child->http,
+                      &(struct http_exchange){.method = "POST",
+                                              .url = url,
+                                              .headers = headers,
+                                              .body = form->data,
+                                              .body_len = form->len,
+                                              .reply_len_max = REPLY_BYTES_MAX,
+                                              .deadline_ms = EXCHANGE_MS,
+                                              .done = done,
+                                              .ctx = ctx},
+                      &request, err);
+}
+
+struct yt_http reply_for_youtube(const struct http_reply *reply)
+{
+    return (struct yt_http){.status = reply->status,
+                            .headers = reply->headers,
+                            .body = reply->body,
+                            .body_len = reply->body_len,
+                            .body_is_cut = reply->body_is_cut};
+}
+
+struct yt_token_reply *read_token_reply(const struct http_reply *reply, struct secret *ret)
+{
+    secret_reserve(ret, sizeof(struct yt_token_reply));
+    struct yt_token_reply *token = (struct yt_token_reply *)ret->data;
+    struct yt_http http = reply_for_youtube(reply);
+    yt_parse_token_reply(&http, token);
+    return token;
+}
+
+/* ---- whose channel ---- */
+
+struct whose_ask {
+    void (*done)(void *ctx, const struct whose *whose);
+    void *ctx;
+};
+
+static bool tells(const struct err *err, const char *part)
+{
+    return text_contains_nocase(err->message, part);
+}
+
+/* A refusal of channels.list with a token that is minutes old at most. */
+static enum token_result whose_result(const struct err *err)
+{
+    if (err->code == ERR_NOT_FOUND)
+        return TOKEN_NONE;
+    if (err->code != ERR_AUTH)
+        return TOKEN_TRANSIENT;
+    if (tells(err, "insufficient"))
+        return TOKEN_SCOPE;
+    return tells(err, "accessNotConfigured") || tells(err, "keyInvalid") || tells(err, "keyExpired")
+               ? TOKEN_CLIENT
+               : TOKEN_REVOKED;
+}
+
+static void whose_ended(void *ctx, const struct http_reply *reply)
+{
+    struct whose_ask ask = *(struct whose_ask *)ctx;
+    struct whose whose = {.result = TOKEN_TRANSIENT, .retry_after_ms = -1, .http_status = reply->status};
+    struct err err = {0};
+    mem_free(ctx);
+    if (reply->end != HTTP_OK) {
+        text_copy(whose.message, sizeof(whose.message), reply->message);
+    } else {
+        struct yt_http http = reply_for_youtube(reply);
+        int code = yt_parse_channels(&http, &whose.channel, &err);
+        whose.result = code == 0 ? TOKEN_OK : whose_result(&err);
+        text_copy(whose.message, sizeof(whose.message), err.message);
+        /* A spent quota does not come back before midnight: asking every minute would not help. */
+        if (code == ERR_LIMIT)
+            whose.retry_after_ms = RETRY_AFTER_CAP_MS;
+    }
+    ask.done(ask.ctx, &whose);
+}
+
+void count_whose(struct child *child, int64_t client_id, int64_t channel_id)
+{
+    struct err err = {0};
+    if (store_quota_charge(child->store, client_id, channel_id, BUCKET_UNITS, pacific_day(clock_wall_ms()), 1,
+                           &err) != 0)
+        LOG(LOG_WARN, "a unit of quota could not be counted", F_I64("client", client_id),
+            F_STR("message", err.message));
+}
+
+int ask_whose(struct child *child, const struct secret *access, int64_t client_id, int64_t channel_id,
+              void (*done)(void *ctx, const struct whose *whose), void *ctx, struct err *err)
+{
+    struct yt_request request;
+    struct secret bearer AUTO_SECRET = {0};
+    const char *headers[HEADERS_MAX] = {NULL};
+    size_t count = 0;
+    static const char head[] = "Authorization: Bearer ";
+    secret_reserve(&bearer, sizeof(head) - 1 + access->len);
+    memcpy(bearer.data, head, sizeof(head) - 1);
+    memcpy(bearer.data + sizeof(head) - 1, access->data, access->len);
+
+    yt_build_channels_mine(child->api_root, &request);
+    while (request.headers[count] && count < HEADERS_MAX - 2) {
+        headers[count] = request.headers[count];
+        count++;
+    }
+    headers[count] = bearer.data;
+    struct whose_ask *ask = mem_alloc(sizeof(*ask));
+    *ask = (struct whose_ask){.done = done, .ctx = ctx};
+    if (channel_id)
+        count_whose(child, client_id, channel_id);
+    struct http_request *started;
+    int code = http_start(child->http,
+                          &(struct http_exchange){.method = request.method,
+                                                  .url = request.url.data,
+                                                  .headers = headers,
+                                                  .reply_len_max = REPLY_BYTES_MAX,
+                                                  .deadline_ms = EXCHANGE_MS,
+                                                  .done = whose_ended,
+                                                  .ctx = ask},
+                          &started, err);
+    yt_request_release(&request);
+    if (code != 0)
+        mem_free(ask);
+    return code;
+}

@@ -1,0 +1,108 @@
+/*
+ * The inside of the broker process. One thread, one loop: everything here belongs to it. Calls of the store
+ * block this process alone, for a bounded time.
+ */
+#ifndef VAULT_CHILD_H
+#define VAULT_CHILD_H
+
+#include <uv.h>
+
+#include "http/http.h"
+#include "store/store.h"
+#include "vault/link.h"
+#include "vault/seal.h"
+#include "youtube/youtube.h"
+
+struct tokens;
+
+struct child {
+    uv_loop_t loop;
+    uv_timer_t tick;
+    struct link *link; /* NULL: the parent is gone */
+    struct vault_key *key;
+    struct store *store;
+    struct http *http;
+    char *api_root;
+    bool allow_plain_loopback;
+    struct tokens *tokens;
+    uint32_t busy_count;                                  /* logins and removals under way */
+    int64_t leave_at_mono_ms;                             /* 0: it stays */
+    enum { CHILD_NEW, CHILD_REFUSED, CHILD_READY } state; /* whether it got its configuration */
+    bool is_closing;
+    int exit_code;
+};
+
+/* ---- answers ---- */
+
+void child_answer(struct child *child, struct message_out *out); /* takes it */
+void child_answer_error(struct child *child, uint64_t id, const struct err *err);
+void child_answer_channel(struct child *child, uint64_t id, const struct store_channel *channel);
+
+/* ---- requests that are carried out at once ---- */
+
+void session_seal(struct child *child, const struct message *ask);
+void session_open(struct child *child, const struct message *ask);
+void client_import(struct child *child, const struct message *ask);
+
+/* ---- requests that need the network ---- */
+
+void login_start(struct child *child, const struct message *ask);
+void removal_start(struct child *child, const struct message *ask);
+
+/* ---- sealed rows ---- */
+
+enum { ROW_DIGEST_BYTES = 32 };
+
+/* The place of a token and of a client's secret. `row`: memory for the id's text, as long as the place. */
+struct row_place {
+    char row[24];
+    struct seal_place place;
+};
+void place_of_token(struct row_place *ret, int64_t tenant_id, int64_t channel_id);
+void place_of_client(struct row_place *ret, int64_t tenant_id, int64_t client_id);
+/* ERR_AUTH: the client has no secret; ERR_CORRUPT; ERR_STORE. `ret_digest` tells this sealed row from another
+ * one; may be NULL. */
+int open_client_secret(struct child *child, const struct store_client *client, struct secret *ret,
+                       unsigned char ret_digest[ROW_DIGEST_BYTES], struct err *err) MUST_CHECK;
+/* ERR_NOT_FOUND: no login. `ret_scopes` may be NULL, else of 512. */
+int open_refresh_token(struct child *child, const struct store_channel *channel, struct secret *ret,
+                       unsigned char ret_digest[ROW_DIGEST_BYTES], char *ret_scopes,
+                       struct err *err) MUST_CHECK;
+
+/* ---- the network ---- */
+
+/* POST of a form. `done` as in http.h; not called where this returns an error. */
+int post_form(struct child *child, const char *url, const struct buf *form,
+              void (*done)(void *ctx, const struct http_reply *reply), void *ctx, struct err *err) MUST_CHECK;
+struct yt_http reply_for_youtube(const struct http_reply *reply);
+/* A token endpoint's reply in locked memory: struct yt_token_reply inside. */
+struct yt_token_reply *read_token_reply(const struct http_reply *reply, struct secret *ret);
+
+/* Whose channel an access token is for [channels.list mine=true, 1 unit]. */
+struct whose {
+    enum token_result result; /* OK; NONE: the account has no channel; others as for a token */
+    struct yt_channel channel;
+    char message[MESSAGE_SIZE];
+    int64_t retry_after_ms; /* -1: none */
+    int http_status;
+};
+/* `channel_id`: who pays; 0: not known yet, then the caller counts the unit once it is. `done` comes once,
+ * later. */
+int ask_whose(struct child *child, const struct secret *access, int64_t client_id, int64_t channel_id,
+              void (*done)(void *ctx, const struct whose *whose), void *ctx, struct err *err) MUST_CHECK;
+void count_whose(struct child *child, int64_t client_id, int64_t channel_id);
+
+/* ---- the audit trail ---- */
+
+/* A line about a channel; a store that cannot take it is logged, not fatal. `job` NULL: none. */
+struct audit {
+    const struct store_channel *channel;
+    const char *job;
+    const char *what;
+    const char *reason;
+    const char *message;
+    int http_status;
+};
+void audit_write(struct child *child, const struct audit *audit);
+
+#endif
