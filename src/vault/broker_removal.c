@@ -46,7 +46,8 @@ static bool build_revoke_uri(const char *token_uri, struct buf *ret)
     return buf_append(ret, token_uri, (size_t)(end - token_uri)) && buf_puts(ret, "revoke");
 }
 
-static int revoke(struct removal *removal, const char *token_uri, const struct secret *token, struct err *err)
+static int revoke_token(struct removal *removal, const char *token_uri, const struct secret *token,
+                        struct err *err)
 {
     struct buf uri AUTO_BUF;
     struct buf form;
@@ -90,6 +91,6 @@ void removal_start(struct child *child, const struct message *ask)
     struct removal *removal = mem_alloc(sizeof(*removal));
     *removal = (struct removal){.child = child, .id = ask->id};
     child->busy_count++;
-    if (!token.data || revoke(removal, client.token_uri, &token, &err) != 0)
+    if (!token.data || revoke_token(removal, client.token_uri, &token, &err) != 0)
         removal_end(removal, false);
 }
