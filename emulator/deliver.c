@@ -16,8 +16,10 @@ static const char *phrase(int status)
 
 static void put_head(struct buf *out, const struct reply *reply)
 {
-    buf_printf(out, "HTTP/1.1 %d %s\r\nContent-Length: %zu\r\nConnection: close\r\n", reply->status,
-               phrase(reply->status), reply->body.len);
+    buf_printf(out, "HTTP/1.1 %d %s\r\nContent-Length: %zu\r\n", reply->status, phrase(reply->status),
+               reply->body.len);
+    if (reply->delivery != DELIVER_THEN_CLOSE)
+        buf_puts(out, "Connection: close\r\n");
     for (size_t i = 0; i < reply->header_count; i++)
         buf_printf(out, "%s: %s\r\n", reply->headers[i].name, reply->headers[i].value);
     buf_append(out, reply->raw_headers.data, reply->raw_headers.len);
@@ -53,7 +55,7 @@ enum MHD_Result deliver_early(struct request *request)
     }
     if (request->reply.delivery != DELIVER_NOTHING)
         send_raw(&wire, &request->reply);
-    wire_finish(&wire);
+    request->dropped_bytes += wire_finish(&wire);
     return MHD_NO;
 }
 

@@ -169,6 +169,12 @@ static void act_cut(struct request *request, const struct fault *fault)
     request->reply.delivery = DELIVER_CUT;
 }
 
+static void act_close_afterwards(struct request *request, const struct fault *fault)
+{
+    (void)fault;
+    request->reply.delivery = DELIVER_THEN_CLOSE;
+}
+
 static void act_stall(struct request *request, const struct fault *fault)
 {
     uint64_t stall_ms = fault->args.seconds ? fault->args.seconds * 1000 : 10000;
@@ -429,6 +435,7 @@ static const struct fault_word words[] = {
     {"return-broken-stream-final-chunk-after-%BB", FAULT_AT_BYTE, act_close, .only = "put-final"},
     {"return-reset-connection", FAULT_AT_BYTE, act_reset},
     {"return-reset-connection-after-%KK", FAULT_AT_BYTE, act_reset},
+    {"close-after-reply", FAULT_ON_REPLY, act_close_afterwards},
     {"return-corrupted-data", FAULT_ON_REPLY, act_corrupt},
     {"return-%N", FAULT_INSTEAD, act_status},
     {"return-%N-after-%KK", FAULT_AT_BYTE, act_status},

@@ -14,9 +14,10 @@
 
 enum delivery {
     DELIVER_WELL,
-    DELIVER_CUT,     /* all headers and half of the body, then the end of the connection */
-    DELIVER_NOTHING, /* the connection ends without a reply */
-    DELIVER_RESET    /* the connection is reset without a reply */
+    DELIVER_THEN_CLOSE, /* well, with the promise of keep-alive, and then the connection ends */
+    DELIVER_CUT,        /* all headers and half of the body, then the end of the connection */
+    DELIVER_NOTHING,    /* the connection ends without a reply */
+    DELIVER_RESET       /* the connection is reset without a reply */
 };
 
 enum { REPLY_HEADERS_MAX = 16 };

@@ -53,8 +53,10 @@ struct request {
     struct fault_plan plan;
     struct reply reply; /* answered once reply.status is set */
     struct buf body;
-    uint64_t received_bytes;
-    int64_t stall_ms; /* a fault asks to read nothing for so long */
+    uint64_t received_bytes; /* of the body */
+    uint64_t dropped_bytes;  /* of the body too, but they came after an early reply */
+    uint64_t counted_bytes;  /* of both, already in the session's sum */
+    int64_t stall_ms;        /* a fault asks to read nothing for so long */
     uint64_t journal_number;
     bool quota_is_spent;
     bool is_delivered;

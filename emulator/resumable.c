@@ -22,8 +22,6 @@ struct put {
     gnutls_hash_hd_t hash;   /* of the session's bytes and those taken since */
     uint64_t at;             /* offset behind the last byte that was taken to be stored */
     uint64_t keep_bytes;     /* so many more may be stored */
-    uint64_t received_bytes;
-    uint64_t noted_bytes; /* of these, already in the session's sum */
 };
 
 /* ---- replies ---- */
@@ -280,16 +278,6 @@ static void admit_put(struct request *request)
     put_begin(request);
 }
 
-/* Adds what was received to the session's sums. */
-static void note_received(struct put *put)
-{
-    struct session *session = put->session;
-    session->received_bytes += put->received_bytes - put->noted_bytes;
-    put->noted_bytes = put->received_bytes;
-    if (session->video)
-        session->video->received_bytes = session->received_bytes;
-}
-
 static bool is_current(const struct put *put)
 {
     return put->session->state == SESSION_OPEN && put->session->generation == put->generation;
@@ -298,7 +286,6 @@ static bool is_current(const struct put *put)
 /* What was taken becomes what the session holds, unless a newer request took the session over. */
 static void commit(struct put *put)
 {
-    note_received(put);
     if (!is_current(put) || put->session->stored_bytes == put->at)
         return;
     gnutls_hash_deinit(put->session->hash, NULL);
@@ -309,7 +296,6 @@ static void commit(struct put *put)
 static void take_put(struct request *request, const char *data, size_t len)
 {
     struct put *put = request->put;
-    put->received_bytes += len;
     while (len > 0 && put->keep_bytes > 0) {
         size_t to_boundary = BLOCK_BYTES - put->at % BLOCK_BYTES;
         size_t n = len < to_boundary ? len : to_boundary;
@@ -358,7 +344,6 @@ void put_free(struct put *put)
 {
     if (!put)
         return;
-    note_received(put);
     gnutls_hash_deinit(put->hash, NULL);
     session_drop(put->session);
     mem_free(put);

@@ -17,6 +17,7 @@
 #include "form.h"
 #include "insert.h"
 #include "oauth_caller.h"
+#include "ops.h"
 #include "resumable.h"
 #include "routes.h"
 #include "wire.h"
@@ -81,7 +82,7 @@ static void journal_close(struct request *request)
         return;
     bool is_silent = request->reply.delivery == DELIVER_NOTHING || request->reply.delivery == DELIVER_RESET;
     entry->status = is_silent ? 0 : request->reply.status;
-    entry->received_bytes = request->received_bytes;
+    entry->received_bytes = request->received_bytes + request->dropped_bytes;
     if (request->caller.channel)
         text_copy(entry->channel, sizeof entry->channel, request->caller.channel->id);
     if (request->session) {
@@ -90,6 +91,20 @@ static void journal_close(struct request *request)
     }
     if (request->plan.is_consumed && !entry->fault)
         entry->fault = mem_dup(request->plan.fault->text);
+}
+
+/* Adds the bytes of the body, stored or not, to the sums of the session and its video: from them a test
+ * learns how much was sent twice. */
+static void count_bytes(struct request *request)
+{
+    uint64_t bytes = request->received_bytes + request->dropped_bytes;
+    struct session *session = request->session;
+    if (!session || request->op == &op_start)
+        return;
+    session->received_bytes += bytes - request->counted_bytes;
+    request->counted_bytes = bytes;
+    if (session->video)
+        session->video->received_bytes = session->received_bytes;
 }
 
 /* ---- one request's life ---- */
@@ -107,6 +122,7 @@ static struct request *request_new(struct state *state, struct MHD_Connection *c
 static void request_free(struct request *request)
 {
     pthread_mutex_lock(&request->state->lock);
+    count_bytes(request);
     put_free(request->put);
     journal_close(request);
     fault_plan_release(&request->plan);
@@ -197,8 +213,10 @@ static enum MHD_Result take_until_fault(struct request *request, const char *dat
         return MHD_YES;
     }
     take(request, data, (size_t)left);
-    if (fire(request) != MHD_YES)
+    if (fire(request) != MHD_YES) {
+        request->dropped_bytes += len - (size_t)left;
         return MHD_NO;
+    }
     take(request, data + left, len - (size_t)left);
     return MHD_YES;
 }
@@ -232,6 +250,7 @@ static void carry_out(struct request *request)
 static enum MHD_Result finish(struct request *request)
 {
     pthread_mutex_lock(&request->state->lock);
+    count_bytes(request);
     carry_out(request);
     request->video = NULL;
     journal_close(request);

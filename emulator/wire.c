@@ -50,18 +50,35 @@ bool wire_send(const struct wire *wire, const void *data, size_t len)
     return true;
 }
 
-void wire_finish(const struct wire *wire)
+/* Bytes read, 0 for "try again when there is more", or -1 at the end. */
+static ssize_t receive_some(const struct wire *wire, void *data, size_t size)
+{
+    if (wire->tls) {
+        ssize_t n = gnutls_record_recv(wire->tls, data, size);
+        return n == GNUTLS_E_AGAIN || n == GNUTLS_E_INTERRUPTED ? 0 : n <= 0 ? -1 : n;
+    }
+    ssize_t n = recv(wire->fd, data, size, 0);
+    return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : n <= 0 ? -1 : n;
+}
+
+uint64_t wire_finish(const struct wire *wire)
 {
     char dropped[16384];
+    uint64_t dropped_bytes = 0;
+    int64_t end_ms = clock_mono_ms() + LINGER_MS;
     if (wire->tls)
         gnutls_bye(wire->tls, GNUTLS_SHUT_WR);
     shutdown(wire->fd, SHUT_WR);
-    int64_t end_ms = clock_mono_ms() + LINGER_MS;
     for (int64_t left_ms = LINGER_MS; left_ms > 0; left_ms = end_ms - clock_mono_ms()) {
+        ssize_t n = receive_some(wire, dropped, sizeof dropped);
+        if (n < 0)
+            break;
+        dropped_bytes += (uint64_t)n;
         struct pollfd readable = {.fd = wire->fd, .events = POLLIN};
-        if (poll(&readable, 1, (int)left_ms) <= 0 || recv(wire->fd, dropped, sizeof dropped, 0) <= 0)
-            return;
+        if (n == 0 && poll(&readable, 1, (int)left_ms) <= 0)
+            break;
     }
+    return dropped_bytes;
 }
 
 void wire_reset(const struct wire *wire)

@@ -21,8 +21,9 @@ struct wire wire_of(struct MHD_Connection *connection);
 /* Blocks until all is written; false if the peer is gone or takes nothing for a minute. */
 bool wire_send(const struct wire *wire, const void *data, size_t len);
 /* Says that nothing more comes, then drops what still arrives for at most 2 s: closing with unread bytes
- * would reset the connection and could destroy the reply before it is read. */
-void wire_finish(const struct wire *wire);
+ * would reset the connection and could destroy the reply before it is read. Returns how many bytes were
+ * dropped. */
+uint64_t wire_finish(const struct wire *wire);
 void wire_reset(const struct wire *wire);
 /* Reads nothing for `ms`, or until the peer leaves or the emulator ends. */
 void wire_wait(const struct wire *wire, int64_t ms);
