@@ -313,7 +313,8 @@ static void advance(struct engine *engine, struct slot *slot)
 {
     if (!slot->used)
         return;
-    /* Not only at a tick: after SIGSTOP or a suspend an old answer may come first, and nothing may follow from it (X02). */
+    /* Not only at a tick: after SIGSTOP or a suspend an old answer may come first, and nothing may follow
+     * from it (X02). */
     if (!slot->lost && engine->now.mono_ms >= slot->lease_end_mono_ms)
         slot_lose(engine, slot, "not renewed in time");
     if (!slot->lost)
@@ -439,6 +440,22 @@ void engine_step(struct engine *engine, const struct event *event, struct action
     }
     claim_if_due(engine);
     engine->actions = NULL;
+}
+
+bool engine_look(const struct engine *engine, uint32_t index, struct engine_view *ret)
+{
+    const struct slot *slot = &engine->slots[index];
+    bool backs_off = slot->op == 0 && slot->wake_mono_ms != INT64_MAX;
+    if (slot->used)
+        *ret = (struct engine_view){
+            .job = slot->job.id,
+            .size_bytes = slot->job.size_bytes,
+            .confirmed_bytes = slot->job.confirmed_bytes,
+            .doing = slot->op ? action_text(slot->doing) : "",
+            .retry_at_mono_ms = backs_off ? slot->wake_mono_ms : 0,
+            .reason = slot->last_error.reason,
+        };
+    return slot->used;
 }
 
 uint32_t engine_active_count(const struct engine *engine)

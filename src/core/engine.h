@@ -45,6 +45,17 @@ int64_t engine_next_tick_mono_ms(const struct engine *engine);
 
 /* The slot that the next EVENT_JOB will take: the shell puts what belongs to the job there. */
 uint32_t engine_next_slot(const struct engine *engine);
+/* How a slot's job stands, for people; false: the slot is free. Texts belong to the engine and live until its
+ * next step. */
+struct engine_view {
+    struct job_id job;
+    uint64_t size_bytes;
+    uint64_t confirmed_bytes;
+    const char *doing;        /* "put", "store", … ; "" while it backs off */
+    int64_t retry_at_mono_ms; /* while it backs off; 0 otherwise */
+    const char *reason;       /* of the last trouble; "" */
+};
+bool engine_look(const struct engine *engine, uint32_t slot, struct engine_view *ret);
 uint32_t engine_active_count(const struct engine *engine);
 /* Draining and nothing left to do. */
 bool engine_is_idle(const struct engine *engine);

@@ -216,6 +216,7 @@ struct action {
             char video_id[VIDEO_ID_SIZE];
         } check;
         struct {
+            bool is_detail; /* for a closer look only: each chunk, each reply */
             char text[320];
         } trace;
     };

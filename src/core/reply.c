@@ -148,8 +148,8 @@ static void accept_offset(struct engine *engine, struct slot *slot, const struct
     } else if (stored > before) {
         slot->job.confirmed_bytes = stored;
         slot->progress_unsaved = true;
-        trace(engine, slot, "confirmed %llu of %llu", (unsigned long long)stored,
-              (unsigned long long)slot->job.size_bytes);
+        trace_detail(engine, slot, "confirmed %llu of %llu", (unsigned long long)stored,
+                     (unsigned long long)slot->job.size_bytes);
     } else if (sent || stored == slot->job.size_bytes) {
         slot->last_error = note_of_reply("no progress", reply);
         stalled(engine, slot, reply);
@@ -400,25 +400,30 @@ static void on_probe(struct engine *engine, struct slot *slot, const struct repl
         on_verdict(engine, slot, ACTION_PROBE_TOKEN, reply, false);
 }
 
-/* Best effort, and any answer will do, but where the last byte may be out: there 499, 404 and 410 say that the session is dead [tb]. */
+/* Best effort, and any answer will do, but where the last byte may be out: there 499 says that the session
+ * ended unfinished [tb]; 404 and 410 only that it is dead. */
 static void on_cancel(struct engine *engine, struct slot *slot, const struct reply *reply)
 {
     if (slot->settling)
         return;
-    bool is_dead = reply->status == 499 || reply->status == 404 || reply->status == 410;
-    if (reply->transport == TRANSPORT_OK && is_dead) {
+    bool spoke = reply->transport == TRANSPORT_OK;
+    if (spoke && reply->status == 499) {
+        settle_cancelled(slot);
+    } else if (spoke && (reply->status == 404 || reply->status == 410)) {
         session_is_gone(engine, slot, reply);
-        return;
+    } else if (spoke && is_success(reply) && reply->video.id[0]) {
+        on_video(engine, slot, reply);
+    } else {
+        struct audit_note note = note_of_reply("cancel", reply);
+        slot->in_doubt = true;
+        retry_later(engine, slot, &note, reply->retry_after_ms);
     }
-    struct audit_note note = note_of_reply("cancel", reply);
-    slot->in_doubt = true;
-    retry_later(engine, slot, &note, reply->retry_after_ms);
 }
 
 void reply_handle(struct engine *engine, struct slot *slot, enum action_type doing, const struct reply *reply)
 {
-    trace(engine, slot, "%s: %d %s", action_text(doing), reply->status,
-          reply->reason[0] ? reply->reason : transport_text(reply->transport));
+    trace_detail(engine, slot, "%s: %d %s", action_text(doing), reply->status,
+                 reply->reason[0] ? reply->reason : transport_text(reply->transport));
     switch (doing) {
     case ACTION_START:
         on_start(engine, slot, reply);

@@ -188,5 +188,7 @@ struct audit_note note_of_reply(const char *what, const struct reply *reply);
 
 void trace(struct engine *engine, const struct slot *slot, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+void trace_detail(struct engine *engine, const struct slot *slot, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 #endif

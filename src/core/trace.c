@@ -4,15 +4,30 @@
 
 #include "core/slot.h"
 
-void trace(struct engine *engine, const struct slot *slot, const char *format, ...)
+static void emit(struct engine *engine, const struct slot *slot, bool is_detail, const char *format,
+                 va_list args)
 {
     struct action *action = engine_emit(engine, NULL, ACTION_TRACE);
     action->slot = slot->index;
     action->job = slot->job.id;
     action->lease_epoch = slot->job.lease_epoch;
+    action->trace.is_detail = is_detail;
+    vsnprintf(action->trace.text, sizeof(action->trace.text), format, args);
+}
+
+void trace(struct engine *engine, const struct slot *slot, const char *format, ...)
+{
     va_list args;
     va_start(args, format);
-    vsnprintf(action->trace.text, sizeof(action->trace.text), format, args);
+    emit(engine, slot, false, format, args);
+    va_end(args);
+}
+
+void trace_detail(struct engine *engine, const struct slot *slot, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    emit(engine, slot, true, format, args);
     va_end(args);
 }
 

@@ -239,8 +239,8 @@ static void delete_session(struct engine *engine, struct slot *slot)
     slot_start(engine, slot, ACTION_CANCEL);
 }
 
-/* Nobody is to send this job any more. Where the last byte may be out, a late request could still complete the upload: then the session
- * must be known to be dead before the job may be called cancelled. */
+/* Nobody is to send this job any more. Where the last byte may be out, a late request could still complete
+ * the upload: then the session must be known to be dead before the job may be called cancelled. */
 static void next_cancel(struct engine *engine, struct slot *slot)
 {
     if (!slot->job.has_session || !slot->last_byte_may_be_out) {
