@@ -1,5 +1,6 @@
 #include "base/nearest.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -49,6 +50,7 @@ void nearest_offer(struct nearest *nearest, const char *candidate)
 
 const char *nearest_found(const struct nearest *nearest)
 {
-    size_t limit = (strlen(nearest->word) + 2) / 3;
-    return nearest->best && nearest->best_distance <= limit ? nearest->best : NULL;
+    size_t len = strlen(nearest->word), limit = (len + 2) / 3;
+    bool is_near = nearest->best && nearest->best_distance <= limit && nearest->best_distance < len;
+    return is_near ? nearest->best : NULL;
 }

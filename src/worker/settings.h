@@ -11,11 +11,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/conf.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "core/engine.h"
 
+enum { SETTINGS_KEYS_MAX = 64 };
+
 struct settings {
+    char *config_file;         /* what was read; NULL: none */
     char *store;               /* sqlite:PATH or postgres://… */
     char *broker_store;        /* default: store */
     char *key_file;            /* default: beside the store */
@@ -47,6 +51,29 @@ struct settings {
     int64_t read_timeout_ms;    /* of one read of a source file (F08) */
     enum log_level log_level;
     enum log_format log_format;
+    unsigned char origins[SETTINGS_KEYS_MAX]; /* enum conf_origin of each key, in the order of the table */
 };
+
+/* One value from the command line. */
+struct settings_flag {
+    const char *key;   /* a key of the table */
+    const char *flag;  /* "--concurrency", for messages */
+    const char *value; /* NULL: not given */
+};
+
+/* Reads everything there is, flags last, and fills in what depends on other values (paths made absolute, the
+ * default store and key file). `config_file`: of --config; NULL: SLUICE_CONFIG or the usual places. Errors:
+ * ERR_NOT_FOUND (a named file is missing), ERR_INVALID (place, key and what is allowed), ERR_USAGE (a bad
+ * flag). `ret` needs settings_release() after success only. */
+int settings_load(const char *config_file, const struct settings_flag *flags, size_t flag_count,
+                  struct settings *ret, struct err *err) MUST_CHECK;
+void settings_release(struct settings *settings); /* a zeroed or released one is fine */
+
+/* The table of keys and the values of `settings`, for conf_format() and for the documentation. */
+struct conf settings_conf(struct settings *settings);
+enum conf_origin settings_origin(const struct settings *settings, const char *key);
+/* Calls `found` for each SLUICE_* variable of the environment that is no key (a slip that would go unseen);
+ * `nearest` may be NULL. */
+void settings_unknown_env(void (*found)(void *ctx, const char *variable, const char *nearest), void *ctx);
 
 #endif

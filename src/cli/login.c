@@ -1,0 +1,180 @@
+#include "cli/login.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/random.h"
+#include "base/text.h"
+#include "cli/browser.h"
+#include "cli/loopback.h"
+#include "cli/output.h"
+#include "youtube/youtube.h"
+
+enum {
+    RANDOM_BYTES = 32, /* 43 characters, the least that PKCE allows (RFC 7636 section 4.1) */
+    RANDOM_TEXT_SIZE = 48,
+    URL_LEN_MAX = 8192,
+    LOGIN_LIFE_MS = 900000,
+};
+
+/* One login under way. */
+struct login {
+    struct cli *cli;
+    struct store_client client;
+    char state[RANDOM_TEXT_SIZE];
+    struct secret verifier;
+    char challenge[RANDOM_TEXT_SIZE];
+    struct cli_broker broker;
+    struct loopback *loopback;
+    struct loopback_answer answer;
+};
+
+static void random_text(char ret[RANDOM_TEXT_SIZE])
+{
+    unsigned char bytes[RANDOM_BYTES];
+    random_bytes(bytes, sizeof(bytes));
+    text_base64url(ret, bytes, sizeof(bytes));
+    explicit_bzero(bytes, sizeof(bytes));
+}
+
+static void make_secrets(struct login *login)
+{
+    char verifier[RANDOM_TEXT_SIZE];
+    unsigned char digest[32];
+    random_text(login->state);
+    random_text(verifier);
+    vault_sha256(verifier, strlen(verifier), digest);
+    text_base64url(login->challenge, digest, sizeof(digest));
+    secret_set(&login->verifier, verifier, strlen(verifier));
+    explicit_bzero(verifier, sizeof(verifier));
+}
+
+/* ---- the person's part ---- */
+
+static void show_url(struct login *login, const char *url)
+{
+    struct cli *cli = login->cli;
+    bool no_browser = cli_has(cli, "no-browser");
+    if (no_browser && cli->json) {
+        out_json(json_pack("{s:s}", "login_url", url));
+        return;
+    }
+    if (no_browser) {
+        note(cli, "Open this page in a browser on this machine, choose the channel and agree:");
+        out_line("%s", url);
+        note(cli, "In a browser on another machine the last page will not load: paste its address here.");
+        return;
+    }
+    bool is_open = browser_open(url);
+    note(cli, "%s, choose the channel and agree:\n%s",
+         is_open ? "Your browser opens this page; if it does not, open it yourself"
+                 : "No browser could be started. Open this page in a browser on this machine",
+         url);
+}
+
+static void ask_person(struct login *login)
+{
+    struct buf url AUTO_BUF;
+    buf_init(&url, URL_LEN_MAX);
+    yt_build_auth_url(login->client.auth_uri, login->client.client_id, loopback_redirect_uri(login->loopback),
+                      YT_SCOPES_DEFAULT, login->state, login->challenge, &url);
+    if (cli_has(login->cli, "no-browser"))
+        loopback_watch_input(login->loopback);
+    show_url(login, url.data);
+}
+
+static int wait_for_code(struct login *login, struct err *err)
+{
+    int code = loopback_wait(login->loopback, LOGIN_LIFE_MS, &login->answer, err);
+    if (code < 0 || !login->answer.refusal[0])
+        return code;
+    loopback_show(login->loopback, 200, "Not logged in",
+                  "Google's answer was a refusal. You can close this page.");
+    return err_set(err, ERR_AUTH, "the login was refused: %s; nothing was changed", login->answer.refusal);
+}
+
+/* ---- the exchange ---- */
+
+static int exchange(struct login *login, struct store_channel *ret, struct err *err)
+{
+    struct broker_login request = {.tenant = login->cli->settings.tenant,
+                                   .client_id = login->client.id,
+                                   .channel = login->cli->args[0],
+                                   .expect_channel = cli_value(login->cli, "expect-channel"),
+                                   .code = login->answer.code.data,
+                                   .verifier = login->verifier.data,
+                                   .redirect_uri = loopback_redirect_uri(login->loopback)};
+    int code = broker_channel_login(login->broker.broker, &request, ret, err);
+    char sentence[512];
+    if (code < 0) {
+        loopback_show(login->loopback, 200, "Not logged in", err->message);
+        return code;
+    }
+    snprintf(sentence, sizeof(sentence),
+             "sluice now uploads to \"%s\" (%s) when it is told \"%s\". You can close this page.", ret->title,
+             ret->yt_channel_id, ret->name);
+    loopback_show(login->loopback, 200, "Logged in", sentence);
+    return 0;
+}
+
+static int run_with_broker(struct login *login, struct store_channel *ret, struct err *err)
+{
+    int code = loopback_open(&login->broker.loop, login->state, &login->loopback, err);
+    if (code < 0)
+        return code;
+    ask_person(login);
+    code = wait_for_code(login, err);
+    if (code == 0)
+        code = exchange(login, ret, err);
+    loopback_close(login->loopback);
+    return code;
+}
+
+/* ---- before ---- */
+
+/* A known channel keeps its client unless another one is named. */
+static int choose_client(struct login *login, struct err *err)
+{
+    struct cli *cli = login->cli;
+    struct store_channel channel;
+    const char *name = cli_value(cli, "client");
+    int code = store_channel_find(cli->store, cli->settings.tenant, cli->args[0], &channel, err);
+    if (code == 0 && !name)
+        return store_client_get(cli->store, channel.client_id, &login->client, err);
+    if (code < 0 && code != ERR_NOT_FOUND)
+        return code;
+    code = store_client_find(cli->store, cli->settings.tenant, name, &login->client, err);
+    if (code == ERR_NOT_FOUND && !name)
+        return err_set(err, code,
+                       "tenant \"%s\" has no OAuth client yet; import one: sluice client import "
+                       "client_secret.json",
+                       cli->settings.tenant);
+    return code;
+}
+
+static int prepare(struct login *login, struct err *err)
+{
+    struct cli *cli = login->cli;
+    int code = cli_check_name("channel name", cli->args[0], err);
+    if (code == 0)
+        code = cli_open_store(cli, err);
+    if (code == 0)
+        code = choose_client(login, err);
+    if (code == 0)
+        code = cli_broker_open(cli, &login->broker, err);
+    return code;
+}
+
+int login_run(struct cli *cli, struct store_channel *ret, struct err *err)
+{
+    struct login login = {.cli = cli};
+    int code = prepare(&login, err);
+    if (code < 0)
+        return code;
+    make_secrets(&login);
+    code = run_with_broker(&login, ret, err);
+    cli_broker_close(&login.broker);
+    loopback_answer_release(&login.answer);
+    secret_release(&login.verifier);
+    return code;
+}

@@ -1,0 +1,10 @@
+/* `channel login`: OAuth for an installed app with the loopback redirect and PKCE [native]. Main thread. */
+#ifndef CLI_LOGIN_H
+#define CLI_LOGIN_H
+
+#include "cli/cli.h"
+
+/* Reads the command's options; the new or renewed channel is in `ret`. */
+int login_run(struct cli *cli, struct store_channel *ret, struct err *err) MUST_CHECK;
+
+#endif
