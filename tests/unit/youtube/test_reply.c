@@ -190,8 +190,7 @@ static void what_the_reply_does_not_say_is_unknown(void **state)
     static const char *const bodies[] = {
         "{\"id\":\"x\"}",
         "{\"id\":\"x\",\"snippet\":null,\"status\":[],\"fileDetails\":7}",
-        "{\"id\":\"x\",\"snippet\":{\"title\":7},\"fileDetails\":{\"fileSize\":\"1048577x\",\"fileName\":"
-        "null}}",
+        "{\"id\":\"x\",\"snippet\":{\"title\":7},\"fileDetails\":{\"fileSize\":\"1048577x\"}}",
         "{\"id\":\"x\",\"fileDetails\":{\"fileSize\":\"-1\"}}",
         "{\"id\":\"x\",\"fileDetails\":{\"fileSize\":1048577.5}}",
         "{\"id\":\"x\",\"fileDetails\":{\"fileSize\":true},\"snippet\":{\"publishedAt\":\"yesterday\"}}",
