@@ -71,7 +71,7 @@ struct reply {
     bool is_override;      /* X-HTTP-Status-Code-Override: 308 (P07) */
     bool early;            /* the final status came before the whole body was sent (P13) */
     struct video_facts video;
-    /* LIST_UPLOADS */
+    /* LIST_UPLOADS; CHECK_VIDEO uses `video` */
     struct video_facts candidates[CANDIDATES_MAX];
     uint32_t candidate_count;
     bool list_is_complete; /* every upload since the session began was seen */
@@ -159,7 +159,8 @@ struct event {
         struct {
             enum token_result result;
             char message[MESSAGE_SIZE];
-            int64_t retry_after_ms; /* -1: none */
+            int64_t retry_after_ms;     /* -1: none */
+            int64_t expires_at_mono_ms; /* 0: not known */
         } token;
         struct {
             enum open_result result;
@@ -204,6 +205,9 @@ struct action {
         struct {
             bool fresh;
         } token;
+        struct {
+            uint64_t confirmed_bytes; /* what was sent so far is compared where the file was touched */
+        } source;
         struct {
             uint64_t first_byte;
             uint64_t size_bytes;

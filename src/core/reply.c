@@ -25,6 +25,7 @@ void reply_on_token(struct engine *engine, struct slot *slot, const struct event
     switch (event->token.result) {
     case TOKEN_OK:
         slot->has_token = true;
+        slot->token_end_mono_ms = event->token.expires_at_mono_ms;
         slot->token_is_fresh = slot->want_fresh_token;
         slot->want_fresh_token = false;
         break;
@@ -366,11 +367,11 @@ static void on_check(struct engine *engine, struct slot *slot, const struct repl
         on_transport(engine, slot, reply, false);
     } else if (reply->status != 200) {
         on_verdict(engine, slot, ACTION_CHECK_VIDEO, reply, false);
-    } else if (reply->candidate_count > 0 && is_other_video(&reply->candidates[0])) {
+    } else if (reply->video.id[0] && is_other_video(&reply->video)) {
         settle_hold(slot, CAUSE_AMBIGUOUS, "otherVideo",
                     "the video at YouTube has another title or size than this job");
-    } else if (reply->candidate_count > 0) {
-        const struct video_facts *video = &reply->candidates[0];
+    } else if (reply->video.id[0]) {
+        const struct video_facts *video = &reply->video;
         slot->video_seen = true;
         if (video->failed)
             snprintf(slot->warning, sizeof(slot->warning), "YouTube says: %s", video->failure);

@@ -47,7 +47,8 @@ struct slot {
     /* ---- facts of this lease ---- */
     bool source_checked;
     bool has_token;
-    bool token_is_fresh; /* refreshed after a 401, and no success since */
+    int64_t token_end_mono_ms; /* 0: not known */
+    bool token_is_fresh;       /* refreshed after a 401, and no success since */
     bool want_fresh_token;
     bool want_probe;           /* 401 with a fresh token: is it the token or the session? */
     bool session_open;         /* the shell holds the plain session URL */

@@ -107,6 +107,11 @@ static void save_finalizing(struct engine *engine, struct slot *slot)
     save_begin(engine, slot, STORE_FINALIZE, &write);
 }
 
+static void check_source(struct engine *engine, struct slot *slot)
+{
+    slot_start(engine, slot, ACTION_CHECK_SOURCE)->source.confirmed_bytes = slot->job.confirmed_bytes;
+}
+
 static void query(struct engine *engine, struct slot *slot)
 {
     slot_count_request(engine, slot);
@@ -134,7 +139,7 @@ static void send(struct engine *engine, struct slot *slot)
     if (slot->digest.size_bytes > 0 && slot->progress_op)
         return; /* the store is more than a chunk behind: let it catch up */
     if (!slot->source_checked)
-        slot_start(engine, slot, ACTION_CHECK_SOURCE);
+        check_source(engine, slot);
     else if (next_put_completes(engine, slot) && !slot->job.finalizing && !slot->progress_op)
         save_finalizing(engine, slot);
     else if (!next_put_completes(engine, slot) || slot->job.finalizing)
@@ -212,7 +217,7 @@ static void next_reconcile(struct engine *engine, struct slot *slot)
 static void next_session(struct engine *engine, struct slot *slot)
 {
     if (!slot->source_checked)
-        slot_start(engine, slot, ACTION_CHECK_SOURCE);
+        check_source(engine, slot);
     else if (!slot->reserved)
         reserve_start(engine, slot);
     else
@@ -261,6 +266,8 @@ static void next_cancel(struct engine *engine, struct slot *slot)
 
 static void next_facts(struct engine *engine, struct slot *slot)
 {
+    if (slot->token_end_mono_ms && engine->now.mono_ms >= slot->token_end_mono_ms)
+        slot->has_token = false;
     if (slot->job.video_id[0])
         next_after_video(engine, slot);
     else if (slot->session_unsaved)

@@ -248,7 +248,7 @@ void youtube_check(struct world *world, uint32_t job, const char *video_id, stru
     ret->status = 200;
     for (uint32_t i = 0; i < world->video_count; i++)
         if (strcmp(world->videos[i].id, video_id) == 0 && world->videos[i].listed_at_ms <= wall_now(world))
-            describe(world, &world->videos[i], job, &ret->candidates[ret->candidate_count++]);
+            describe(world, &world->videos[i], job, &ret->video);
 }
 
 void youtube_probe(struct world *world, uint32_t job, struct reply *ret)
