@@ -162,7 +162,8 @@ static int take_lease(const struct claim *claim, const struct head *head, int64_
     int rc =
         db_number(claim->store->db,
                   "update job set state = $2, cause = '', next_at_ms = 0, lease_owner = $3,"
-                  " lease_epoch = lease_epoch + 1, lease_until_ms = now_ms() + $4, changed_at_ms = now_ms()"
+                  " lease_epoch = lease_epoch + 1, lease_until_ms = now_ms() + $4, changed_at_ms = now_ms(),"
+                  " cancel_wanted = case when cancel_wanted = 0 then 0 else 2 end"
                   " where id = $1 returning lease_epoch",
                   DB_ARGS(DB_T(head->id), DB_T(job_state_text(leased_state(head))), DB_T(claim->worker),
                           DB_I(claim->lease_ms)),

@@ -84,14 +84,15 @@ static const char job_sql[] =
     " lease_owner text not null default '',"
     " lease_epoch bigint not null default 0,"
     " lease_until_ms bigint not null default 0,"
-    " cancel_wanted bigint not null default 0,"
+    " cancel_wanted bigint not null default 0," /* 1: asked for; 2: and a worker was told */
     " waits bigint not null default 0,"
     " passed_ms bigint not null default 0,"
     " claim_at_ms bigint generated always as (case"
     "  when lease_owner <> '' then lease_until_ms + 5000"
     "  when state in ('completed', 'failed', 'cancelled') then null"
-    "  when cancel_wanted <> 0 or state in ('queued', 'uploading') then 0"
-    "  when state in ('waiting', 'finishing') or cause in ('quota', 'upload_limit') then next_at_ms"
+    "  when state in ('queued', 'uploading') then 0"
+    "  when state in ('waiting', 'finishing') or cause in ('quota', 'upload_limit')"
+    "   or cancel_wanted <> 0 then next_at_ms"
     "  end) stored,"
     " size_bytes bigint not null,"
     " video_id text,"
@@ -152,7 +153,7 @@ static const char job_sql[] =
 
 static const char ledger_sql[] = "create table quota ("
                                  " client_id bigint not null references client (id),"
-                                 " channel_id bigint not null references channel (id),"
+                                 " channel_id bigint not null," /* 0: not known when it was spent */
                                  " bucket text not null,"
                                  " pacific_day bigint not null,"
                                  " tenant_id bigint not null references tenant (id),"
