@@ -30,12 +30,12 @@ int do_get_gate(struct store *store, int64_t channel, struct gate *ret, struct e
 
 /* ---- the channel's jobs ---- */
 
-/* Those that only wait for their turn, for time, or for the channel. A hold that a person must lift stays,
- * and so does `finishing`: nothing more is sent for it. */
+/* Those that only wait for their turn, for time, or for the channel. A hold that a person must lift stays;
+ * so do `finishing`, for which nothing more is sent, and jobs that are to be cancelled. */
 #define JOBS_TO_HOLD                                                                                         \
     " where channel_id = $1 and state in ('queued', 'waiting', 'held')"                                      \
     " and cause in ('', 'quota', 'upload_limit', 'channel_paused', 'channel_auth', 'channel_frozen')"        \
-    " and (cause <> $2 or next_at_ms <> $3)"
+    " and (cause <> $2 or next_at_ms <> $3) and cancel_wanted = 0"
 
 static int hold_jobs(struct store *store, const struct channel_change *change, struct err *err)
 {

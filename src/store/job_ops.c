@@ -98,8 +98,9 @@ static int mark_cancel(struct store *store, const struct target *target, const c
     int rc = trail_target(store, target, who, "cancel wanted", target->state, target->cause, err);
     if (rc < 0)
         return rc;
-    return run_on(store, "update job set cancel_wanted = 1, changed_at_ms = now_ms() where id = $1", target,
-                  err);
+    return run_on(store,
+                  "update job set cancel_wanted = 1, next_at_ms = 0, changed_at_ms = now_ms() where id = $1",
+                  target, err);
 }
 
 static int do_cancel(struct store *store, struct job_id id, const char *who, bool *ret_done, struct err *err)
@@ -113,6 +114,10 @@ static int do_cancel(struct store *store, struct job_id id, const char *who, boo
     if (target.has_video)
         return err_set(err, ERR_INVALID, "job %s has made its video: it can't be cancelled any more",
                        id.text);
+    if (target.cause == CAUSE_AMBIGUOUS)
+        return err_set(err, ERR_INVALID,
+                       "job %s may have made a video: look at the channel, then `sluice job resolve %s`",
+                       id.text, id.text);
     *ret_done = !target.is_leased && !target.has_session && !target.finalizing;
     return *ret_done ? cancel_now(store, &target, who, err) : mark_cancel(store, &target, who, err);
 }

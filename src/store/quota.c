@@ -2,53 +2,49 @@
  * Quota: reserved in the transaction that lets the attempt begin, kept by channel, limited by client. What
  * was reserved is never given back: the ledger may say more than YouTube does, never less.
  */
+#include <inttypes.h>
+
 #include "base/text.h"
 #include "store/internal.h"
 
 struct account {
-    int64_t client_id, tenant_id;
+    int64_t client_id, channel_id, tenant_id;
+    enum quota_bucket bucket;
+    int32_t pacific_day;
 };
 
 /* The client's row is locked, so that two charges cannot both take what is left. */
-static int find_account(struct store *store, int64_t channel, struct account *ret, struct err *err)
+static int lock_client(struct store *store, struct account *account, struct err *err)
 {
-    AUTO_STMT struct db_stmt *stmt = NULL;
-    int rc =
-        db_query(store->db,
-                 "select id, tenant_id from client where id = (select client_id from channel where id = $1)"
-                 " {lock}",
-                 DB_ARGS(DB_I(channel)), &stmt, err);
+    int rc = db_number(store->db, "select tenant_id from client where id = $1 {lock}",
+                       DB_ARGS(DB_I(account->client_id)), &account->tenant_id, err);
     if (rc == 0)
-        rc = db_next(stmt, err);
-    if (rc == 0)
-        return err_set(err, ERR_STORE, "a channel without a client");
-    if (rc > 0)
-        *ret = (struct account){.client_id = db_int(stmt, 0), .tenant_id = db_int(stmt, 1)};
+        return err_set(err, ERR_NOT_FOUND, "there is no client with id %" PRId64, account->client_id);
     return rc < 0 ? rc : 0;
 }
 
-static int count_used(struct store *store, int64_t client, const struct job_write *write, int64_t *ret,
-                      struct err *err)
+static int count_used(struct store *store, const struct account *account, int64_t *ret, struct err *err)
 {
     *ret = 0;
-    int rc = db_number(
-        store->db,
-        "select cast(coalesce(sum(used), 0) as bigint) from quota"
-        " where client_id = $1 and bucket = $2 and pacific_day = $3",
-        DB_ARGS(DB_I(client), DB_T(quota_bucket_text(write->charge)), DB_I(write->pacific_day)), ret, err);
+    int rc = db_number(store->db,
+                       "select cast(coalesce(sum(used), 0) as bigint) from quota"
+                       " where client_id = $1 and bucket = $2 and pacific_day = $3",
+                       DB_ARGS(DB_I(account->client_id), DB_T(quota_bucket_text(account->bucket)),
+                               DB_I(account->pacific_day)),
+                       ret, err);
     return rc < 0 ? rc : 0;
 }
 
-static int add_used(struct store *store, int64_t channel, const struct account *account,
-                    const struct job_write *write, struct err *err)
+static int add_used(struct store *store, const struct account *account, uint32_t amount, struct err *err)
 {
     int rc = db_run(store->db,
                     "insert into quota (client_id, channel_id, bucket, pacific_day, tenant_id, used)"
                     " values ($1, $2, $3, $4, $5, $6)"
                     " on conflict (client_id, bucket, pacific_day, channel_id)"
                     " do update set used = quota.used + excluded.used",
-                    DB_ARGS(DB_I(account->client_id), DB_I(channel), DB_T(quota_bucket_text(write->charge)),
-                            DB_I(write->pacific_day), DB_I(account->tenant_id), DB_I(write->charge_amount)),
+                    DB_ARGS(DB_I(account->client_id), DB_I(account->channel_id),
+                            DB_T(quota_bucket_text(account->bucket)), DB_I(account->pacific_day),
+                            DB_I(account->tenant_id), DB_I(amount)),
                     err);
     return rc < 0 ? rc : 0;
 }
@@ -56,15 +52,34 @@ static int add_used(struct store *store, int64_t channel, const struct account *
 int do_charge(struct store *store, int64_t channel, const struct job_write *write, bool *ret_full,
               struct err *err)
 {
-    struct account account = {0};
+    struct account account = {
+        .channel_id = channel, .bucket = write->charge, .pacific_day = write->pacific_day};
     int64_t used = 0;
-    int rc = find_account(store, channel, &account, err);
+    int rc = db_number(store->db, "select client_id from channel where id = $1", DB_ARGS(DB_I(channel)),
+                       &account.client_id, err);
+    if (rc >= 0)
+        rc = lock_client(store, &account, err);
     if (rc == 0)
-        rc = count_used(store, account.client_id, write, &used, err);
+        rc = count_used(store, &account, &used, err);
     if (rc < 0)
         return rc;
     *ret_full = write->charge_limit > 0 && used + write->charge_amount > write->charge_limit;
-    return *ret_full ? 0 : add_used(store, channel, &account, write, err);
+    return *ret_full ? 0 : add_used(store, &account, write->charge_amount, err);
+}
+
+static int do_quota_charge(struct store *store, struct account *account, uint32_t amount, struct err *err)
+{
+    int rc = lock_client(store, account, err);
+    return rc < 0 ? rc : add_used(store, account, amount, err);
+}
+
+int store_quota_charge(struct store *store, int64_t client, int64_t channel, enum quota_bucket bucket,
+                       int32_t pacific_day, uint32_t amount, struct err *err)
+{
+    struct account account = {
+        .client_id = client, .channel_id = channel, .bucket = bucket, .pacific_day = pacific_day};
+    int rc = step_begin(store, err);
+    return rc < 0 ? rc : step_end(store, do_quota_charge(store, &account, amount, err), err);
 }
 
 /* ---- looking ---- */

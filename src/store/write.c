@@ -11,12 +11,14 @@
 #include "base/text.h"
 #include "store/internal.h"
 
+enum { CANCEL_NONE, CANCEL_WANTED, CANCEL_TOLD };
+
 /* The job's row as the write finds it, and then as the write leaves it. */
 struct row {
     int64_t tenant_id, channel_id, size_bytes;
     enum job_state from;
     enum job_cause from_cause;
-    bool cancel_wanted;
+    int64_t cancel_wanted; /* CANCEL_… */
     enum job_state state;
     enum job_cause cause;
     int64_t next_at_ms;
@@ -35,7 +37,7 @@ static int read_row(const struct db_stmt *stmt, struct row *ret, struct err *err
                         .size_bytes = db_int(stmt, 2),
                         .next_at_ms = db_int(stmt, 5),
                         .waits = db_int(stmt, 9),
-                        .cancel_wanted = db_int(stmt, 10) != 0};
+                        .cancel_wanted = db_int(stmt, 10)};
     if (!job_state_parse(db_text(stmt, 3), &ret->from) ||
         !job_cause_parse(db_text(stmt, 4), &ret->from_cause))
         return err_set(err, ERR_STORE, "unknown job state %s %s", db_text(stmt, 3), db_text(stmt, 4));
@@ -139,6 +141,17 @@ static int follow_channel(struct store *store, struct row *row, struct err *err)
     return 0;
 }
 
+/* A hold that a person must lift is a worker's answer to a cancel that it knew of. One that it did not know
+ * of is not lost: the job may be claimed for it at once. */
+static void plan_cancel(struct row *row)
+{
+    bool is_answer = row->state == JOB_HELD && !job_cause_is_timed(row->cause);
+    if (job_state_is_terminal(row->state) || (is_answer && row->cancel_wanted == CANCEL_TOLD))
+        row->cancel_wanted = CANCEL_NONE;
+    if (row->release && row->cancel_wanted == CANCEL_WANTED)
+        row->next_at_ms = 0;
+}
+
 /* ---- job ---- */
 
 static bool touches_job(const struct job_write *write)
@@ -150,20 +163,20 @@ static bool touches_job(const struct job_write *write)
 static int write_job(struct store *store, const struct job_write *write, const struct row *row,
                      struct err *err)
 {
-    int rc =
-        db_run(store->db,
-               "update job set state = $3, cause = $4, next_at_ms = $5, waits = $6, video_id = $7,"
-               " error_reason = $8, error_message = $9, changed_at_ms = now_ms(),"
-               " lease_owner = case when $10 = 1 then '' else lease_owner end,"
-               " lease_until_ms = case when $10 = 1 then 0 else lease_until_ms end,"
-               " cancel_wanted = case when $11 = 1 then 0 else cancel_wanted end,"
-               " finished_at_ms = case when $11 = 1 then now_ms() else 0 end"
-               " where id = $1 and lease_epoch = $2 and lease_owner <> ''",
-               DB_ARGS(DB_T(write->id.text), DB_I(write->lease_epoch), DB_T(job_state_text(row->state)),
-                       DB_T(job_cause_text(row->cause)), DB_I(row->next_at_ms), DB_I(row->waits),
-                       DB_T(row->video_id[0] ? row->video_id : NULL), DB_T(row->error_reason),
-                       DB_T(row->error_message), DB_I(row->release), DB_I(job_state_is_terminal(row->state))),
-               err);
+    int rc = db_run(store->db,
+                    "update job set state = $3, cause = $4, next_at_ms = $5, waits = $6, video_id = $7,"
+                    " error_reason = $8, error_message = $9, changed_at_ms = now_ms(),"
+                    " lease_owner = case when $10 = 1 then '' else lease_owner end,"
+                    " lease_until_ms = case when $10 = 1 then 0 else lease_until_ms end,"
+                    " cancel_wanted = $11,"
+                    " finished_at_ms = case when $12 = 1 then now_ms() else 0 end"
+                    " where id = $1 and lease_epoch = $2 and lease_owner <> ''",
+                    DB_ARGS(DB_T(write->id.text), DB_I(write->lease_epoch), DB_T(job_state_text(row->state)),
+                            DB_T(job_cause_text(row->cause)), DB_I(row->next_at_ms), DB_I(row->waits),
+                            DB_T(row->video_id[0] ? row->video_id : NULL), DB_T(row->error_reason),
+                            DB_T(row->error_message), DB_I(row->release), DB_I(row->cancel_wanted),
+                            DB_I(job_state_is_terminal(row->state))),
+                    err);
     return rc < 0 ? rc : 0;
 }
 
@@ -303,6 +316,7 @@ static int write_parts(struct store *store, const char *worker, const struct job
     int rc = write_channel(store, worker, write, row, err);
     if (rc == 0)
         rc = follow_channel(store, row, err);
+    plan_cancel(row);
     if (rc == 0)
         rc = write_transfer(store, write, row, sealed, err);
     return rc < 0 ? rc : write_trail(store, worker, write, row, err);
@@ -358,7 +372,8 @@ static int do_renew(struct store *store, struct job_id id, int64_t lease_epoch, 
     AUTO_STMT struct db_stmt *stmt = NULL;
     int rc = db_query(
         store->db,
-        "update job set lease_until_ms = now_ms() + $3"
+        "update job set lease_until_ms = now_ms() + $3,"
+        " cancel_wanted = case when cancel_wanted = 0 then 0 else 2 end"
         " where id = $1 and lease_epoch = $2 and lease_owner <> '' returning channel_id, cancel_wanted",
         DB_ARGS(DB_T(id.text), DB_I(lease_epoch), DB_I(lease_ms)), &stmt, err);
     if (rc == 0)
