@@ -42,12 +42,22 @@ static struct quoted quote(const char *value)
     return ret;
 }
 
-/* A field's name may come from a file. Bytes of a longer UTF-8 character are left alone. */
-static void hide_control(char *text)
+/* Names and values may come from a file, and may have been cut inside a character on their way here. */
+static void copy_clean(char *ret, size_t size, const char *text)
 {
-    for (; *text; text++)
-        if ((unsigned char)*text < 0x20 || *text == 0x7F)
-            *text = '?';
+    size_t len = strlen(text), out = 0;
+    for (size_t at = 0; at < len;) {
+        uint32_t point;
+        size_t char_size = utf8_decode(text + at, len - at, &point);
+        bool is_bad = char_size == 0 || is_control(point);
+        size_t out_size = is_bad ? 1 : char_size;
+        if (out + out_size >= size)
+            break;
+        memcpy(ret + out, is_bad ? "?" : text + at, out_size);
+        out += out_size;
+        at += char_size ? char_size : 1;
+    }
+    ret[out] = '\0';
 }
 
 void metadata_violate(struct metadata_violations *violations, const char *field, const char *reason,
@@ -60,10 +70,9 @@ void metadata_violate(struct metadata_violations *violations, const char *field,
         va_start(args, format);
         vsnprintf(message, sizeof(message), format, args);
         va_end(args);
-        text_copy(item->field, sizeof(item->field), field);
-        hide_control(item->field);
-        text_copy(item->reason, sizeof(item->reason), reason);
-        text_copy(item->message, sizeof(item->message), message);
+        copy_clean(item->field, sizeof(item->field), field);
+        copy_clean(item->reason, sizeof(item->reason), reason);
+        copy_clean(item->message, sizeof(item->message), message);
     }
     violations->count++;
 }

@@ -259,6 +259,22 @@ static void rules_are_checked_whatever_the_form(void **state)
     assert_refused("{\"title\":\"T\",\"language\":\"en_US\"}", "defaultLanguage", "invalidVideoMetadata");
 }
 
+/* Found by fuzzing: the name was cut inside a character. */
+static void a_long_unknown_name_stays_readable(void **state)
+{
+    (void)state;
+    char file[512] = "{\"snippet\":{\"x";
+    for (int i = 0; i < 60; i++)
+        strcat(file, "\xe2\x82\xac");
+    strcat(file, "\":1}}");
+    for (int shift = 0; shift < 3; shift++) {
+        assert_int_equal(make(file, &(struct metadata_flags){0}), ERR_INVALID);
+        assert_true(utf8_is_valid(found.items[0].field, strlen(found.items[0].field)));
+        assert_true(utf8_is_valid(err.message, strlen(err.message)));
+        memmove(file + 14, file + 13, strlen(file + 13) + 1);
+    }
+}
+
 static void everything_wrong_is_told_at_once(void **state)
 {
     (void)state;
@@ -453,6 +469,7 @@ int main(void)
         cmocka_unit_test(unknown_names_of_a_resource_are_refused),
         cmocka_unit_test(wrong_types_are_refused_by_field),
         cmocka_unit_test(rules_are_checked_whatever_the_form),
+        cmocka_unit_test(a_long_unknown_name_stays_readable),
         cmocka_unit_test(everything_wrong_is_told_at_once),
         cmocka_unit_test(a_file_that_is_not_json_is_refused_with_its_place),
         cmocka_unit_test(a_file_over_its_limit_is_refused),
