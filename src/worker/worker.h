@@ -13,7 +13,9 @@ struct worker_progress {
     uint64_t size_bytes;
     uint64_t confirmed_bytes; /* by the server */
     uint64_t sent_bytes;      /* of the PUT under way, not yet confirmed */
-    const char *doing;        /* "sending", "waiting 8 s: 503 backendError", … for people */
+    const char *doing;        /* the action under way: "put", "query", …; "" while it backs off */
+    int64_t retry_in_ms;      /* while it backs off */
+    const char *reason;       /* of the last trouble: "backendError"; "" */
     bool left;                /* this worker has nothing more to do with it now: look at the store */
 };
 

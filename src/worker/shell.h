@@ -1,0 +1,127 @@
+/*
+ * Inside of the worker: what belongs to a slot, and who carries out which action. None of this decides
+ * anything about a job.
+ *
+ * worker.c  start, loop, signals, drain, progress
+ * shell.c   feeds events to the engine and hands its actions on
+ * near.c    what is near: store, broker, source file
+ * call.c    one HTTP exchange with YouTube each: start, put, query, cancel, probe
+ * look.c    several exchanges, one answer: the channel's uploads, a video
+ */
+#ifndef WORKER_SHELL_H
+#define WORKER_SHELL_H
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "http/http.h"
+#include "media/media.h"
+#include "vault/broker.h"
+#include "worker/store_thread.h"
+#include "worker/worker.h"
+#include "youtube/youtube.h"
+
+/* A source file that outlives its slot where a reader still touches it. Counted by its users on the loop. */
+struct source {
+    struct media_file *file;
+    uint32_t users;
+};
+
+/* What belongs to a slot's job. */
+struct task {
+    struct worker *worker;
+    uint32_t slot;
+    bool used;
+    struct store_work work; /* owned */
+    struct source *source;  /* NULL until it was checked */
+    struct secret session_url;
+    struct secret access_token;
+    char slug[256];
+    char request_id[REQUEST_ID_SIZE]; /* of the session, once known */
+    struct call *call;                /* the exchange under way */
+    uint64_t sent_bytes;              /* of the PUT under way */
+};
+
+struct worker {
+    const struct settings *settings;
+    const struct worker_options *options;
+    char name[NAME_SIZE];
+    uv_loop_t loop;
+    uv_timer_t tick;
+    uv_timer_t housekeeping;
+    uv_signal_t signals[2];
+    struct engine *engine;
+    struct http *http;
+    struct broker *broker;
+    struct store_thread *store;
+    struct media_root *media_root;
+    struct task *tasks; /* settings->concurrency of them */
+
+    struct event *pending; /* answers that came while the engine was at work; a bounded ring */
+    uint32_t pending_first, pending_count, pending_size;
+    bool pumping;
+    struct actions actions;
+
+    int64_t seen_at_mono_ms;
+    bool draining;
+    bool interrupted;
+    bool backlog_asked;
+    bool closed;
+};
+
+/* ---- shell.c ---- */
+
+/* An event of a task's slot; `op` as in the action that is answered. Fill in the rest, then answer(). */
+/* worker.c: sets the timer to what the engine wants next, and ends the loop once it is idle. */
+void worker_after_step(struct worker *worker);
+
+struct event event_make(enum event_type type, uint32_t slot, uint64_t op);
+/* Hands an event to the engine, now or when it has done with the present one. */
+void answer(struct worker *worker, const struct event *event);
+void worker_tell_progress(struct worker *worker, uint32_t slot);
+void task_release(struct task *task);
+const char *task_job(const struct task *task);
+
+/* ---- near.c ---- */
+
+void near_claim(struct worker *worker, const struct action *action);
+void near_store(struct task *task, const struct action *action);
+void near_renew(struct task *task, const struct action *action);
+void near_token(struct task *task, const struct action *action);
+void near_open_session(struct task *task, const struct action *action);
+void near_check_source(struct task *task, const struct action *action);
+struct source *source_use(struct source *source);
+void source_drop(struct source *source); /* NULL is fine */
+
+/* ---- call.c, look.c ---- */
+
+void call_start(struct task *task, const struct action *action);
+void call_put(struct task *task, const struct action *action);
+void call_query(struct task *task, const struct action *action);
+void call_cancel(struct task *task, const struct action *action);
+void call_probe(struct task *task, const struct action *action);
+void look_list(struct task *task, const struct action *action);
+void look_check(struct task *task, const struct action *action);
+void call_abort(struct task *task, uint64_t op);
+
+/* One exchange of a task. `yt` is taken over; `done` comes once, later; the reply it gets has transport,
+ * status, sent_bytes and times, the rest is for `done` to parse out of `http`. */
+struct call;
+typedef void call_done(struct call *call, const struct http_reply *http, struct reply *reply);
+struct call {
+    struct task *task;
+    uint64_t op;
+    enum action_type doing;
+    struct yt_request yt;
+    struct http_request *request;
+    struct media_reader *reader; /* PUT only */
+    uint64_t put_first_byte, put_size_bytes;
+    call_done *done;
+    struct look *look; /* look.c's */
+};
+void call_send(struct call *call, int64_t deadline_ms);
+void call_release(struct call *call);
+struct call *call_new(struct task *task, const struct action *action, call_done *done);
+struct yt_http call_yt_http(const struct http_reply *http);
+struct yt_expected call_expected(const struct task *task);
+
+#endif

@@ -1,0 +1,305 @@
+/*
+ * The daemon: one loop thread, the store's thread, the broker process. Wired once, in this order: media root,
+ * HTTP, broker, store, engine; taken down in the opposite one.
+ */
+#include "worker/worker.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/random.h"
+#include "worker/shell.h"
+
+enum {
+    HOUSEKEEPING_MS = 250,
+    SEEN_EVERY_MS = 10000,
+    /* Pool threads: a stalled disk keeps one busy for each of its jobs, and the others must not wait for it
+       (F08). */
+    POOL_THREADS = 32,
+    CONNECT_BURST = 8,
+    REQUESTS_A_SLOT =
+        6, /* to the store, under way at once: one main write, progress, renewal, digests, and room */
+};
+
+/* ---- the loop's end ---- */
+
+static void stop_timers(struct worker *worker)
+{
+    uv_close((uv_handle_t *)&worker->tick, NULL);
+    uv_close((uv_handle_t *)&worker->housekeeping, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(worker->signals); i++)
+        uv_close((uv_handle_t *)&worker->signals[i], NULL);
+}
+
+static void drain(struct worker *worker)
+{
+    if (worker->draining)
+        return;
+    worker->draining = true;
+    struct event event = event_make(EVENT_DRAIN, 0, 0);
+    answer(worker, &event);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct event event = event_make(EVENT_TICK, 0, 0);
+    answer(timer->data, &event);
+}
+
+void worker_after_step(struct worker *worker)
+{
+    if (worker->closed)
+        return;
+    if (engine_is_idle(worker->engine)) {
+        uv_stop(&worker->loop);
+        return;
+    }
+    int64_t next = engine_next_tick_mono_ms(worker->engine);
+    if (next == INT64_MAX) {
+        uv_timer_stop(&worker->tick);
+        return;
+    }
+    int64_t pause = next - clock_mono_ms();
+    uv_update_time(&worker->loop);
+    uv_timer_start(&worker->tick, on_tick, pause > 0 ? (uint64_t)pause : 0, 0);
+}
+
+/* The second signal does not wait any longer: leases run out by themselves, and whoever takes over asks the
+ * sessions first. */
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct worker *worker = handle->data;
+    if (worker->interrupted) {
+        LOG(LOG_WARN, "stopped at once; leases run out by themselves");
+        uv_stop(&worker->loop);
+        return;
+    }
+    LOG(LOG_INFO, "stopping: offsets are stored, leases given back",
+        F_STR("signal", number == SIGINT ? "INT" : "TERM"));
+    worker->interrupted = true;
+    drain(worker);
+}
+
+/* ---- housekeeping: drain, being seen ---- */
+
+static bool is_drained(const struct worker *worker, const struct store_backlog *backlog)
+{
+    bool waits_short =
+        backlog->next_at_ms != 0 && backlog->next_at_ms - clock_wall_ms() <= worker->options->drain_wait_ms;
+    return backlog->runnable == 0 && backlog->leased == 0 && !waits_short;
+}
+
+static void on_backlog(void *ctx, bool ok, const struct store_backlog *backlog)
+{
+    struct worker *worker = ctx;
+    worker->backlog_asked = false;
+    if (ok && !worker->closed && engine_active_count(worker->engine) == 0 && is_drained(worker, backlog))
+        drain(worker);
+}
+
+static void on_housekeeping(uv_timer_t *timer)
+{
+    struct worker *worker = timer->data;
+    int64_t now = clock_mono_ms();
+    if (now >= worker->seen_at_mono_ms) {
+        worker->seen_at_mono_ms = now + SEEN_EVERY_MS;
+        store_thread_seen(worker->store, engine_active_count(worker->engine));
+    }
+    for (uint32_t slot = 0; slot < worker->settings->concurrency; slot++)
+        worker_tell_progress(worker, slot);
+    bool ask = worker->options->drain && !worker->draining && !worker->backlog_asked &&
+               engine_active_count(worker->engine) == 0;
+    if (ask) {
+        worker->backlog_asked = true;
+        store_thread_backlog(worker->store, on_backlog, worker);
+    }
+}
+
+/* ---- wiring ---- */
+
+static void name_worker(struct worker *worker)
+{
+    char host[40] = "";
+    if (worker->options->name) {
+        text_copy(worker->name, sizeof(worker->name), worker->options->name);
+        return;
+    }
+    gethostname(host, sizeof(host) - 1);
+    snprintf(worker->name, sizeof(worker->name), "%s-%d-%04x", host, (int)getpid(),
+             (unsigned)(random_u64() & 0xffff));
+}
+
+static int open_http(struct worker *worker, struct err *err)
+{
+    const struct settings *settings = worker->settings;
+    struct http_config config = {
+        .ca_file = settings->ca_file,
+        .proxy = settings->proxy,
+        .user_agent = "sluice/" SLUICE_VERSION,
+        .allow_plain_loopback = settings->allow_plain_loopback,
+        .connect_timeout_ms = settings->connect_timeout_ms,
+        .low_speed_ms = settings->stall_timeout_ms,
+        .low_speed_bytes = (uint32_t)settings->stall_bytes,
+        .connections_max = settings->concurrency + 4,
+        .connects_per_turn_max = CONNECT_BURST,
+        .rate_max = settings->limit_rate,
+    };
+    return http_open(&worker->loop, &config, &worker->http, err);
+}
+
+static int open_broker(struct worker *worker, struct err *err)
+{
+    const struct settings *settings = worker->settings;
+    struct broker_config config = {
+        .store = settings->broker_store,
+        .key_file = settings->key_file,
+        .api_root = settings->api_root,
+        .ca_file = settings->ca_file,
+        .proxy = settings->proxy,
+        .allow_plain_loopback = settings->allow_plain_loopback,
+        .log_level = settings->log_level,
+        .log_format = settings->log_format,
+    };
+    return broker_open(&worker->loop, &config, &worker->broker, err);
+}
+
+static int open_store(struct worker *worker, struct err *err)
+{
+    const struct settings *settings = worker->settings;
+    struct store_thread_config config = {
+        .store = settings->store,
+        .worker = worker->name,
+        .lease_ms = settings->lease_ms,
+        .requests_max = settings->concurrency * REQUESTS_A_SLOT + 8,
+        .reach = {.region = settings->region,
+                  .tenants = settings->tenants,
+                  .per_channel_max = settings->per_channel,
+        },
+    };
+    return store_thread_open(&worker->loop, &config, &worker->store, err);
+}
+
+static void open_engine(struct worker *worker)
+{
+    const struct settings *settings = worker->settings;
+    struct engine_config config;
+    engine_config_defaults(&config);
+    config.chunk_bytes = settings->chunk_bytes;
+    config.chunk_mode = settings->chunk_mode;
+    config.lease_ms = settings->lease_ms;
+    config.retry_base_ms = settings->retry_base_ms;
+    config.retry_cap_ms = settings->retry_cap_ms;
+    config.retry_tries_max = settings->retry_tries;
+    config.job_life_ms = settings->retry_life_ms;
+    config.reconcile_restarts = settings->reconcile_restarts;
+    config.check_video = settings->check_video;
+    uint32_t slots = settings->concurrency;
+    worker->engine = engine_init(mem_alloc(engine_size(slots)), &config, slots);
+    worker->tasks = mem_alloc_array(slots, sizeof(*worker->tasks));
+    for (uint32_t i = 0; i < slots; i++)
+        worker->tasks[i] = (struct task){.worker = worker, .slot = i};
+    worker->pending_size = 4 * slots + 8;
+    worker->pending = mem_alloc_array(worker->pending_size, sizeof(*worker->pending));
+}
+
+static void start_timers(struct worker *worker)
+{
+    static const int numbers[] = {SIGTERM, SIGINT};
+    uv_timer_init(&worker->loop, &worker->tick);
+    uv_timer_init(&worker->loop, &worker->housekeeping);
+    worker->tick.data = worker->housekeeping.data = worker;
+    uv_timer_start(&worker->housekeeping, on_housekeeping, 0, HOUSEKEEPING_MS);
+    for (size_t i = 0; i < ARRAY_LEN(worker->signals); i++) {
+        uv_signal_init(&worker->loop, &worker->signals[i]);
+        worker->signals[i].data = worker;
+        uv_signal_start(&worker->signals[i], on_signal, numbers[i]);
+    }
+    struct event event = event_make(EVENT_WAKE, 0, 0);
+    answer(worker, &event);
+}
+
+static int open_all(struct worker *worker, struct err *err)
+{
+    int rc = media_root_open(worker->settings->media_root, &worker->media_root, err);
+    if (rc == 0)
+        rc = yt_check_api_root(worker->settings->api_root, worker->settings->allow_plain_loopback, err);
+    if (rc == 0)
+        rc = open_http(worker, err);
+    if (rc == 0)
+        rc = open_broker(worker, err);
+    if (rc == 0)
+        rc = open_store(worker, err);
+    if (rc == 0)
+        open_engine(worker);
+    return rc;
+}
+
+static void count_open(uv_handle_t *handle, void *count)
+{
+    (void)handle;
+    ++*(int *)count;
+}
+
+/* Handles close in later turns; a read that hangs in the pool is not waited for. */
+static void run_out(struct worker *worker)
+{
+    int64_t give_up = clock_mono_ms() + 2000;
+    int open = 1;
+    while (open > 0 && clock_mono_ms() < give_up) {
+        uv_run(&worker->loop, UV_RUN_NOWAIT);
+        open = 0;
+        uv_walk(&worker->loop, count_open, &open);
+        if (open > 0)
+            usleep(1000);
+    }
+    uv_loop_close(&worker->loop);
+}
+
+static void close_all(struct worker *worker)
+{
+    worker->closed = true; /* what is answered from here on changes nothing any more */
+    if (worker->http)
+        http_close(worker->http);
+    store_thread_close(worker->store);
+    if (worker->broker)
+        broker_close(worker->broker);
+    for (uint32_t i = 0; worker->tasks && i < worker->settings->concurrency; i++)
+        if (worker->tasks[i].used)
+            task_release(&worker->tasks[i]);
+    run_out(worker);
+    media_root_close(worker->media_root);
+    mem_free(worker->tasks);
+    mem_free(worker->pending);
+    mem_free(worker->engine);
+}
+
+int worker_run(const struct settings *settings, const struct worker_options *options, bool *ret_interrupted,
+               struct err *err)
+{
+    struct worker *worker = mem_alloc(sizeof(*worker));
+    worker->settings = settings;
+    worker->options = options;
+    name_worker(worker);
+    char threads[8];
+    snprintf(threads, sizeof(threads), "%d", POOL_THREADS);
+    setenv("UV_THREADPOOL_SIZE", threads, 0);
+    signal(SIGPIPE, SIG_IGN);
+    uv_loop_init(&worker->loop);
+    int rc = open_all(worker, err);
+    if (rc == 0) {
+        LOG(LOG_INFO, "worker ready", F_STR("worker", worker->name), F_STR("region", settings->region),
+            F_U64("concurrency", settings->concurrency), F_I64("broker_pid", broker_pid(worker->broker)));
+        start_timers(worker);
+        uv_run(&worker->loop, UV_RUN_DEFAULT);
+        stop_timers(worker);
+        LOG(LOG_INFO, "worker ends", F_STR("worker", worker->name));
+    }
+    *ret_interrupted = worker->interrupted;
+    close_all(worker);
+    mem_free(worker);
+    return rc;
+}
