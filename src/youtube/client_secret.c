@@ -8,7 +8,7 @@
 
 static int take_text(const json_t *client, const char *key, char *ret, size_t size, struct err *err)
 {
-    const char *text = json_text(client, key);
+    const char *text = yt_json_text(client, key);
     if (!text || !*text)
         return err_set(err, ERR_INVALID, "%s is missing, empty or not a text", key);
     for (const char *p = text; *p; p++)
@@ -22,7 +22,7 @@ static int take_text(const json_t *client, const char *key, char *ret, size_t si
 static int take_uri(const json_t *client, const char *key, char *ret, size_t size, struct err *err)
 {
     int result = take_text(client, key, ret, size, err);
-    return result < 0 ? result : url_check_secure(ret, key, err);
+    return result < 0 ? result : yt_url_check_secure(ret, key, err);
 }
 
 /* The client inside the file, and which kind it is. */
@@ -30,9 +30,9 @@ static const json_t *find_client(const json_t *file, const char **ret_kind)
 {
     static const char *const kinds[] = {"web", "installed"};
     const json_t *found = NULL;
-    for (size_t i = 0; i < ARRAY_LEN(kinds) && !json_text(found, "client_id"); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(kinds) && !yt_json_text(found, "client_id"); i++) {
         const json_t *client = json_object_get(file, kinds[i]);
-        if (!client || (found && !json_text(client, "client_id")))
+        if (!client || (found && !yt_json_text(client, "client_id")))
             continue;
         found = client;
         *ret_kind = kinds[i];
@@ -42,7 +42,7 @@ static const json_t *find_client(const json_t *file, const char **ret_kind)
 
 static int refuse_file(const json_t *file, struct err *err)
 {
-    const char *type = json_text(file, "type");
+    const char *type = yt_json_text(file, "type");
     if (type && strcmp(type, "service_account") == 0)
         return err_set(err, ERR_INVALID,
                        "a service account's key: YouTube has no channels for these; make an OAuth client of "
@@ -81,7 +81,7 @@ static int take_client(const json_t *client, struct yt_client_secret *ret, struc
 int yt_parse_client_secret(const char *json, size_t len, struct yt_client_secret *ret, struct err *err)
 {
     *ret = (struct yt_client_secret){0};
-    json_t *file AUTO_JSON = json_load_file_text(json, len, REPLY_BYTES_MAX, err);
+    json_t *file AUTO_JSON = yt_json_load_file_text(json, len, REPLY_BYTES_MAX, err);
     if (!file)
         return err_wrap(err, "client secret");
     const char *kind = "";

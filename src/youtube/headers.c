@@ -17,7 +17,7 @@ static struct slice trim(const char *begin, const char *end)
     return (struct slice){begin, (size_t)(end - begin)};
 }
 
-unsigned headers_find(const char *headers, const char *name, struct slice *ret)
+unsigned yt_headers_find(const char *headers, const char *name, struct slice *ret)
 {
     size_t name_len = strlen(name);
     unsigned count = 0;
@@ -33,7 +33,7 @@ unsigned headers_find(const char *headers, const char *name, struct slice *ret)
     return count;
 }
 
-bool slice_copy(struct slice value, char *ret, size_t size)
+bool yt_slice_copy(struct slice value, char *ret, size_t size)
 {
     ret[0] = '\0';
     if (value.len >= size)

@@ -14,8 +14,8 @@ struct slice {
 };
 
 /* How often the header is there; `ret` is its first value, {"", 0} if none. */
-unsigned headers_find(const char *headers, const char *name, struct slice *ret);
+unsigned yt_headers_find(const char *headers, const char *name, struct slice *ret);
 /* Copies a value; false, and "" in `ret`, if it does not fit or holds a control character. */
-bool slice_copy(struct slice value, char *ret, size_t size);
+bool yt_slice_copy(struct slice value, char *ret, size_t size);
 
 #endif

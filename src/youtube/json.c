@@ -8,7 +8,7 @@
 #include "base/parse.h"
 #include "youtube/youtube.h"
 
-void json_release_at(json_t **json)
+void yt_json_release_at(json_t **json)
 {
     json_decref(*json);
 }
@@ -31,7 +31,7 @@ static int append(const char *text, size_t len, void *out)
     return buf_append(out, text, len) ? 0 : -1;
 }
 
-bool json_put(struct buf *out, const json_t *value)
+bool yt_json_put(struct buf *out, const json_t *value)
 {
     return json_dump_callback(value, append, out, JSON_WRITE_FLAGS) == 0;
 }
@@ -44,7 +44,7 @@ static json_t *only_object(json_t *json)
     return NULL;
 }
 
-json_t *json_load_reply(const char *body, uint64_t len)
+json_t *yt_json_load_reply(const char *body, uint64_t len)
 {
     if (!body || len == 0)
         return NULL;
@@ -52,7 +52,7 @@ json_t *json_load_reply(const char *body, uint64_t len)
     return only_object(json_loadb(body, len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL));
 }
 
-json_t *json_load_file_text(const char *text, size_t len, size_t len_max, struct err *err)
+json_t *yt_json_load_file_text(const char *text, size_t len, size_t len_max, struct err *err)
 {
     json_error_t where;
     if (len > len_max) {
@@ -76,17 +76,17 @@ json_t *json_load_file_text(const char *text, size_t len, size_t len_max, struct
     return json;
 }
 
-const char *json_text(const json_t *object, const char *key)
+const char *yt_json_text(const json_t *object, const char *key)
 {
     const json_t *value = json_object_get(object, key);
     const char *text = json_string_value(value);
     return text && strlen(text) == json_string_length(value) ? text : NULL;
 }
 
-bool json_word(const json_t *object, const char *key, char *ret, size_t size)
+bool yt_json_word(const json_t *object, const char *key, char *ret, size_t size)
 {
     ret[0] = '\0';
-    const char *text = json_text(object, key);
+    const char *text = yt_json_text(object, key);
     if (!text || !*text || strlen(text) >= size)
         return false;
     for (const char *p = text; *p; p++)
@@ -96,11 +96,11 @@ bool json_word(const json_t *object, const char *key, char *ret, size_t size)
     return true;
 }
 
-bool json_number_u64(const json_t *object, const char *key, uint64_t *ret)
+bool yt_json_number_u64(const json_t *object, const char *key, uint64_t *ret)
 {
     const json_t *value = json_object_get(object, key);
     if (json_is_string(value)) {
-        const char *text = json_text(object, key);
+        const char *text = yt_json_text(object, key);
         return text && parse_u64(text, ret);
     }
     double number = json_number_value(value);

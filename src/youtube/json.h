@@ -13,25 +13,25 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-void json_release_at(json_t **json); /* for AUTO_JSON */
-#define AUTO_JSON CLEANUP(json_release_at)
+void yt_json_release_at(json_t **json); /* for AUTO_JSON */
+#define AUTO_JSON CLEANUP(yt_json_release_at)
 
 /* How everything of ours is written: compact, in the order it was made; numbers as short as they were. */
 #define JSON_WRITE_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(12))
 
 /* A reply's body, leniently: any number, "\u0000" allowed. NULL unless it is one JSON object. */
-json_t *json_load_reply(const char *body, uint64_t len);
+json_t *yt_json_load_reply(const char *body, uint64_t len);
 /* A file of ours, strictly: one object, no name twice, at most len_max bytes; a byte order mark is skipped.
  * NULL and ERR_INVALID with line and column, never with the text, which may be a secret. */
-json_t *json_load_file_text(const char *text, size_t len, size_t len_max, struct err *err);
+json_t *yt_json_load_file_text(const char *text, size_t len, size_t len_max, struct err *err);
 
 /* The text of a member; NULL if absent, not a string, or one with a NUL inside. */
-const char *json_text(const json_t *object, const char *key);
+const char *yt_json_text(const json_t *object, const char *key);
 /* The member's text where it fits and consists of letters, digits, '_', '-' and '.'; else false and "". */
-bool json_word(const json_t *object, const char *key, char *ret, size_t size);
+bool yt_json_word(const json_t *object, const char *key, char *ret, size_t size);
 /* Appends a value as text; false: it did not fit. */
-bool json_put(struct buf *out, const json_t *value) MUST_CHECK;
+bool yt_json_put(struct buf *out, const json_t *value) MUST_CHECK;
 /* A number that is written as a string (as Google writes 64-bit ones) or as a number; false: neither. */
-bool json_number_u64(const json_t *object, const char *key, uint64_t *ret);
+bool yt_json_number_u64(const json_t *object, const char *key, uint64_t *ret);
 
 #endif

@@ -11,9 +11,9 @@
 /* Fills the reply; the body where it is a good one, else NULL. */
 static json_t *good_body(const struct yt_http *http, struct reply *ret)
 {
-    json_t *body = reply_body(http);
-    reply_read_error(http, body, ret);
-    ret->retry_after_ms = retry_after_by_date_header_ms(http->headers);
+    json_t *body = yt_reply_body(http);
+    yt_reply_read_error(http, body, ret);
+    ret->retry_after_ms = yt_retry_after_by_date_header_ms(http->headers);
     if (http->status != 200) {
         json_decref(body);
         return NULL;
@@ -63,16 +63,16 @@ static int channels_error(const struct reply *reply, struct err *err)
 static int read_channel(const json_t *item, struct yt_channel *ret, struct err *err)
 {
     const json_t *details = json_object_get(item, "contentDetails");
-    if (!json_word(item, "id", ret->id, sizeof(ret->id)))
+    if (!yt_json_word(item, "id", ret->id, sizeof(ret->id)))
         return err_set(err, ERR_IO, "channels.list: the reply names no channel id");
     const json_t *title = json_object_get(json_object_get(item, "snippet"), "title");
     if (json_is_string(title))
-        message_from_text(ret->title, sizeof(ret->title), json_string_value(title),
-                          json_string_length(title));
-    json_word(json_object_get(details, "relatedPlaylists"), "uploads", ret->uploads_playlist,
-              sizeof(ret->uploads_playlist));
-    json_word(json_object_get(item, "status"), "longUploadsStatus", ret->long_uploads_status,
-              sizeof(ret->long_uploads_status));
+        yt_message_from_text(ret->title, sizeof(ret->title), json_string_value(title),
+                             json_string_length(title));
+    yt_json_word(json_object_get(details, "relatedPlaylists"), "uploads", ret->uploads_playlist,
+                 sizeof(ret->uploads_playlist));
+    yt_json_word(json_object_get(item, "status"), "longUploadsStatus", ret->long_uploads_status,
+                 sizeof(ret->long_uploads_status));
     return 0;
 }
 
@@ -101,12 +101,12 @@ static bool read_playlist_item(const json_t *item, struct yt_page *page)
     const json_t *snippet = json_object_get(item, "snippet");
     const json_t *details = json_object_get(item, "contentDetails");
     char *id = page->items[page->count].id;
-    if (!json_word(details, "videoId", id, VIDEO_ID_SIZE) &&
-        !json_word(json_object_get(snippet, "resourceId"), "videoId", id, VIDEO_ID_SIZE))
+    if (!yt_json_word(details, "videoId", id, VIDEO_ID_SIZE) &&
+        !yt_json_word(json_object_get(snippet, "resourceId"), "videoId", id, VIDEO_ID_SIZE))
         return false;
-    const char *at = json_text(snippet, "publishedAt");
+    const char *at = yt_json_text(snippet, "publishedAt");
     if (!at)
-        at = json_text(details, "videoPublishedAt");
+        at = yt_json_text(details, "videoPublishedAt");
     if (!at || !parse_time(at, &page->items[page->count].published_at_ms))
         page->items[page->count].published_at_ms = 0;
     page->count++;
@@ -118,7 +118,7 @@ static bool read_next_page(const json_t *body, struct yt_page *page)
 {
     if (!json_object_get(body, "nextPageToken"))
         return true;
-    const char *token = json_text(body, "nextPageToken");
+    const char *token = yt_json_text(body, "nextPageToken");
     if (!token || !*token || !text_copy(page->next_page, sizeof(page->next_page), token)) {
         page->next_page[0] = '\0';
         return false;
@@ -172,10 +172,10 @@ bool yt_parse_videos(const struct yt_http *http, const struct yt_expected *expec
     json_t *body AUTO_JSON = good_body(http, ret_reply);
     const json_t *items = video_items(body, ret_reply);
     struct expected_video ours AUTO_EXPECTED;
-    expected_video_open(expected, &ours);
+    yt_expected_video_open(expected, &ours);
     for (size_t i = 0; i < json_array_size(items); i++) {
         struct video_facts video;
-        video_read(json_array_get(items, i), &ours, &video);
+        yt_video_read(json_array_get(items, i), &ours, &video);
         if (!video.id[0])
             return refuse(ret_reply, "an item of the list is no video");
         if (is_candidate(&video))
@@ -192,7 +192,7 @@ bool yt_parse_video(const struct yt_http *http, const struct yt_expected *expect
     if (json_array_size(items) == 0)
         return items != NULL;
     struct expected_video ours AUTO_EXPECTED;
-    expected_video_open(expected, &ours);
-    video_read(json_array_get(items, 0), &ours, &ret_reply->video);
+    yt_expected_video_open(expected, &ours);
+    yt_video_read(json_array_get(items, 0), &ours, &ret_reply->video);
     return ret_reply->video.id[0] ? true : refuse(ret_reply, "an item of the list is no video");
 }

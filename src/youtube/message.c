@@ -115,7 +115,7 @@ static void cut(char *ret, size_t size, const char *text)
         copy_long_clause(ret, size, clause, len);
 }
 
-void message_from_text(char *ret, size_t size, const char *text, size_t len)
+void yt_message_from_text(char *ret, size_t size, const char *text, size_t len)
 {
     struct buf line AUTO_BUF;
     buf_init(&line, 2 * REPLY_BYTES_MAX);
@@ -166,7 +166,7 @@ static void first_line(char *ret, size_t size, const char *text, size_t len)
         const char *end = memchr(text, '\n', len);
         size_t line_len = end ? (size_t)(end - text) : len;
         if (is_printable_line(text, line_len)) {
-            message_from_text(ret, size, text, line_len);
+            yt_message_from_text(ret, size, text, line_len);
             return;
         }
         line_len += end != NULL;
@@ -183,7 +183,7 @@ static bool is_html(const char *body, size_t len)
     return at < len && body[at] == '<';
 }
 
-void message_from_body(char *ret, size_t size, const char *body, uint64_t len)
+void yt_message_from_body(char *ret, size_t size, const char *body, uint64_t len)
 {
     if (len > REPLY_BYTES_MAX)
         len = REPLY_BYTES_MAX;

@@ -12,8 +12,8 @@
 /* One message: blanks run together, secrets replaced by "…". Where it is longer than `size` allows, the part
  * from `limit '` on is what is kept, if there is one: it tells a day's quota from a short rate limit
  * (google-api-python-client issue #2753). */
-void message_from_text(char *ret, size_t size, const char *text, size_t len);
+void yt_message_from_text(char *ret, size_t size, const char *text, size_t len);
 /* The first line of a body that has anything printable on it; of HTML, of its text. "" if there is none. */
-void message_from_body(char *ret, size_t size, const char *body, uint64_t len);
+void yt_message_from_body(char *ret, size_t size, const char *body, uint64_t len);
 
 #endif

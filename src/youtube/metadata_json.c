@@ -96,7 +96,7 @@ static void merge_flags(json_t *draft, const struct metadata_flags *flags, const
     put_text(snippet, "categoryId", flags->category_id ? flags->category_id : CATEGORY_DEFAULT);
     put_text(status, "privacyStatus", flags->privacy ? flags->privacy : PRIVACY_DEFAULT);
     if (flags->publish_at && !json_object_get(status, "publishAt"))
-        draft_set_time(draft, "status", "publishAt", "publishAt", flags->publish_at, ret);
+        yt_draft_set_time(draft, "status", "publishAt", "publishAt", flags->publish_at, ret);
 }
 
 /* A title with blanks around it might come back without them and then not be recognised as ours. */
@@ -208,22 +208,22 @@ int metadata_make(const char *file_json, size_t len, const struct metadata_flags
     ret_violations->count = 0;
     json_t *draft AUTO_JSON = json_pack("{s{}s{}}", "snippet", "status");
     if (file_json) {
-        json_t *file AUTO_JSON = json_load_file_text(file_json, len, METADATA_BYTES_MAX, err);
+        json_t *file AUTO_JSON = yt_json_load_file_text(file_json, len, METADATA_BYTES_MAX, err);
         if (!file)
             return err_wrap(err, "metadata file");
-        draft_read_file(draft, file, ret_violations);
+        yt_draft_read_file(draft, file, ret_violations);
     }
     merge_flags(draft, flags, storage_path, ret_violations);
     trim_title(snippet_of(draft));
     check(draft, now_ms, ret_violations);
     if (ret_violations->count > 0)
         return summarize(ret_violations, err);
-    return json_put(ret_json, draft) ? 0 : err_set(err, ERR_INVALID, "metadata: too long to be stored");
+    return yt_json_put(ret_json, draft) ? 0 : err_set(err, ERR_INVALID, "metadata: too long to be stored");
 }
 
 void metadata_title(const char *stored_json, char *ret, size_t size)
 {
-    json_t *stored AUTO_JSON = json_load_reply(stored_json, strlen(stored_json));
-    const char *title = json_text(snippet_of(stored), "title");
+    json_t *stored AUTO_JSON = yt_json_load_reply(stored_json, strlen(stored_json));
+    const char *title = yt_json_text(snippet_of(stored), "title");
     text_copy(ret, size, title ? title : "");
 }

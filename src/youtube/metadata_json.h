@@ -12,8 +12,8 @@
 #include "base/err.h"
 #include "core/metadata.h"
 
-/* What the command line may set; NULL: not set. A metadata file wins over these, as youtubeuploader's does
- * (peers.md 4). */
+/* What the command line may set; NULL: not set. A metadata file wins over these, as youtubeuploader's does.
+ */
 struct metadata_flags {
     const char *title; /* default: the file's base name without extension, made valid */
     const char *description;

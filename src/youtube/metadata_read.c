@@ -45,7 +45,7 @@ static const struct key {
 
 /* ---- the draft ---- */
 
-void draft_set(json_t *draft, const char *part, const char *name, json_t *value)
+void yt_draft_set(json_t *draft, const char *part, const char *name, json_t *value)
 {
     json_t *object = part ? json_object_get(draft, part) : draft;
     if (!object) {
@@ -55,8 +55,8 @@ void draft_set(json_t *draft, const char *part, const char *name, json_t *value)
     json_object_set_new(object, name, value);
 }
 
-void draft_set_time(json_t *draft, const char *part, const char *name, const char *field, const char *text,
-                    struct metadata_violations *ret)
+void yt_draft_set_time(json_t *draft, const char *part, const char *name, const char *field, const char *text,
+                       struct metadata_violations *ret)
 {
     int64_t at_ms;
     char standard[TIME_TEXT_SIZE];
@@ -67,7 +67,7 @@ void draft_set_time(json_t *draft, const char *part, const char *name, const cha
         return;
     }
     format_time(standard, at_ms);
-    draft_set(draft, part, name, json_string(standard));
+    yt_draft_set(draft, part, name, json_string(standard));
 }
 
 /* ---- values ---- */
@@ -89,7 +89,7 @@ static void refuse_type(const struct item *item, const char *wanted)
 
 static void set(const struct item *item, json_t *value)
 {
-    draft_set(item->draft, item->key->part, item->key->name, value);
+    yt_draft_set(item->draft, item->key->part, item->key->name, value);
 }
 
 static void read_text(const struct item *item)
@@ -126,8 +126,8 @@ static void read_flag(const struct item *item)
 static void read_time(const struct item *item)
 {
     if (json_is_string(item->value))
-        draft_set_time(item->draft, item->key->part, item->key->name, item->field,
-                       json_string_value(item->value), item->ret);
+        yt_draft_set_time(item->draft, item->key->part, item->key->name, item->field,
+                          json_string_value(item->value), item->ret);
     else
         refuse_type(item, "a text with a time");
 }
@@ -219,7 +219,7 @@ static void read_language(const struct item *item)
     read_text(item);
     /* youtubeuploader's one language is the audio's, too. */
     if (item->is_flat && json_is_string(item->value))
-        draft_set(item->draft, "snippet", "defaultAudioLanguage", json_incref(item->value));
+        yt_draft_set(item->draft, "snippet", "defaultAudioLanguage", json_incref(item->value));
 }
 
 static void refuse_playlists(const struct item *item)
@@ -337,8 +337,8 @@ static void read_flat(json_t *draft, const json_t *file, struct metadata_violati
     const char *name;
     json_t *value;
     /* youtubeuploader always sends these two, false where the file is silent. */
-    draft_set(draft, "status", "selfDeclaredMadeForKids", json_false());
-    draft_set(draft, "status", "containsSyntheticMedia", json_false());
+    yt_draft_set(draft, "status", "selfDeclaredMadeForKids", json_false());
+    yt_draft_set(draft, "status", "containsSyntheticMedia", json_false());
     json_object_foreach((json_t *)file, name, value)
     {
         const struct key *key = find_flat_key(name);
@@ -360,7 +360,7 @@ static bool is_resource(const json_t *file)
     return false;
 }
 
-void draft_read_file(json_t *draft, const json_t *file, struct metadata_violations *ret)
+void yt_draft_read_file(json_t *draft, const json_t *file, struct metadata_violations *ret)
 {
     if (is_resource(file))
         read_resource(draft, file, ret);

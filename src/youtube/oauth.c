@@ -20,7 +20,7 @@ static void put_form(struct buf *out, const struct parameter *parameters, size_t
 {
     for (size_t i = 0; i < count; i++) {
         buf_printf(out, "%s%s=", i > 0 ? "&" : "", parameters[i].name);
-        url_escape(out, parameters[i].value);
+        yt_url_escape(out, parameters[i].value);
     }
 }
 
@@ -144,26 +144,26 @@ static enum token_result error_result(int status, const char *error)
 
 static void read_error_message(const struct yt_http *http, const json_t *body, struct yt_token_reply *ret)
 {
-    const char *description = json_text(body, "error_description");
-    const char *subtype = json_text(body, "error_subtype");
+    const char *description = yt_json_text(body, "error_description");
+    const char *subtype = yt_json_text(body, "error_subtype");
     struct buf text AUTO_BUF;
     buf_init(&text, REPLY_BYTES_MAX);
     if (!ret->error[0]) {
         char line[MESSAGE_SIZE];
-        message_from_body(line, sizeof(line), http->body, http->body_len);
+        yt_message_from_body(line, sizeof(line), http->body, http->body_len);
         buf_printf(&text, "HTTP %d%s%s", http->status, line[0] ? ": " : "", line);
     } else {
         buf_printf(&text, "%s%s%s%s", ret->error, subtype ? " (" : "", subtype ? subtype : "",
                    subtype ? ")" : "");
         buf_printf(&text, "%s%s", description ? ": " : "", description ? description : "");
     }
-    message_from_text(ret->message, sizeof(ret->message), text.data, text.len);
+    yt_message_from_text(ret->message, sizeof(ret->message), text.data, text.len);
 }
 
 static void read_error(const struct yt_http *http, const json_t *body, struct yt_token_reply *ret)
 {
-    if (!json_word(body, "error", ret->error, sizeof(ret->error)))
-        json_word(body, "error_code", ret->error, sizeof(ret->error));
+    if (!yt_json_word(body, "error", ret->error, sizeof(ret->error)))
+        yt_json_word(body, "error_code", ret->error, sizeof(ret->error));
     ret->result = error_result(http->status, ret->error);
     read_error_message(http, body, ret);
 }
@@ -171,7 +171,7 @@ static void read_error(const struct yt_http *http, const json_t *body, struct yt
 /* Visible ASCII that fits: what may stand in a header and in a form (K05). */
 static bool take_token(const json_t *body, const char *key, char *ret, size_t size)
 {
-    const char *token = json_text(body, key);
+    const char *token = yt_json_text(body, key);
     if (!token || !*token || strlen(token) >= size)
         return false;
     for (const char *p = token; *p; p++)
@@ -186,7 +186,7 @@ static int64_t read_expires_in(const json_t *body)
     const json_t *value = json_object_get(body, "expires_in");
     uint64_t digits;
     double seconds = json_number_value(value);
-    if (json_is_string(value) && json_number_u64(body, "expires_in", &digits))
+    if (json_is_string(value) && yt_json_number_u64(body, "expires_in", &digits))
         seconds = (double)digits;
     if (!(seconds > LEAST_S))
         return LEAST_S * 1000;
@@ -195,7 +195,7 @@ static int64_t read_expires_in(const json_t *body)
 
 static void read_scope(const json_t *body, char *ret, size_t size)
 {
-    const char *scope = json_text(body, "scope");
+    const char *scope = yt_json_text(body, "scope");
     size_t used = 0;
     while (scope && *scope) {
         size_t len = strcspn(scope, " ");
@@ -212,7 +212,7 @@ static void read_scope(const json_t *body, char *ret, size_t size)
 
 static const char *read_tokens(const json_t *body, struct yt_token_reply *ret)
 {
-    const char *type = json_text(body, "token_type");
+    const char *type = yt_json_text(body, "token_type");
     const json_t *refresh = json_object_get(body, "refresh_token");
     if (type && strcasecmp(type, "Bearer") != 0)
         return "the token is not a Bearer token";
@@ -228,8 +228,8 @@ static const char *read_tokens(const json_t *body, struct yt_token_reply *ret)
 void yt_parse_token_reply(const struct yt_http *http, struct yt_token_reply *ret)
 {
     *ret = (struct yt_token_reply){.result = TOKEN_OK};
-    ret->retry_after_ms = retry_after_by_date_header_ms(http->headers);
-    json_t *body AUTO_JSON = http->body_is_cut ? NULL : json_load_reply(http->body, http->body_len);
+    ret->retry_after_ms = yt_retry_after_by_date_header_ms(http->headers);
+    json_t *body AUTO_JSON = http->body_is_cut ? NULL : yt_json_load_reply(http->body, http->body_len);
     if (http->status != 200) {
         read_error(http, body, ret);
         return;

@@ -9,7 +9,7 @@
 #include "youtube/youtube.h"
 
 /* The body as a JSON object; NULL: it is none, or was cut. The caller owns it. */
-json_t *reply_body(const struct yt_http *http);
+json_t *yt_reply_body(const struct yt_http *http);
 /*
  * Fills status, reason and message of `ret`; `body` may be NULL.
  * reason: error.errors[0].reason, else the first error.details[].reason (ErrorInfo), else error.status, else
@@ -17,6 +17,6 @@ json_t *reply_body(const struct yt_http *http);
  * message: error.message, else error.errors[0].message, else error_description, else the body's first
  * printable line.
  */
-void reply_read_error(const struct yt_http *http, const json_t *body, struct reply *ret);
+void yt_reply_read_error(const struct yt_http *http, const json_t *body, struct reply *ret);
 
 #endif

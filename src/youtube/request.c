@@ -70,7 +70,7 @@ static int check_body(json_t *body, struct err *err)
     json_object_foreach(body, key, value) if (!is_part(key)) return err_set(
         err, ERR_INVALID, "stored metadata has an unknown part");
     /* Without a privacyStatus the video would be public [rev 2026-11-02]. */
-    if (!json_text(json_object_get(body, "status"), "privacyStatus"))
+    if (!yt_json_text(json_object_get(body, "status"), "privacyStatus"))
         return err_set(err, ERR_INVALID, "stored metadata has no status.privacyStatus");
     return 0;
 }
@@ -108,7 +108,7 @@ int yt_build_start(const char *api_root, const char *metadata_json, uint64_t siz
 {
     init_request(ret, "POST", 0);
     json_t *body AUTO_JSON =
-        json_load_file_text(metadata_json, strlen(metadata_json), 2 * METADATA_BYTES_MAX, err);
+        yt_json_load_file_text(metadata_json, strlen(metadata_json), 2 * METADATA_BYTES_MAX, err);
     if (!body)
         return err_wrap(err, "stored metadata");
     json_t *notify AUTO_JSON = json_incref(json_object_get(body, "notifySubscribers"));
@@ -123,7 +123,7 @@ int yt_build_start(const char *api_root, const char *metadata_json, uint64_t siz
     take_header(ret, mem_printf("X-Upload-Content-Length: %" PRIu64, size_bytes));
     take_header(ret, mem_printf("X-Upload-Content-Type: %s", content_type));
     take_header(ret, mem_printf("Slug: %s", slug));
-    return json_put(&ret->body, body) ? 0 : err_set(err, ERR_INVALID, "stored metadata is too long");
+    return yt_json_put(&ret->body, body) ? 0 : err_set(err, ERR_INVALID, "stored metadata is too long");
 }
 
 void yt_build_put(const char *session_url, uint64_t first_byte, uint64_t size_bytes, uint64_t total_bytes,
@@ -165,10 +165,10 @@ void yt_build_playlist_items(const char *api_root, const char *playlist, const c
     init_request(ret, "GET", 1);
     put_root(&ret->url, api_root);
     buf_puts(&ret->url, "/youtube/v3/playlistItems?part=snippet%2CcontentDetails&maxResults=50&playlistId=");
-    url_escape(&ret->url, playlist);
+    yt_url_escape(&ret->url, playlist);
     if (page_token && *page_token) {
         buf_puts(&ret->url, "&pageToken=");
-        url_escape(&ret->url, page_token);
+        yt_url_escape(&ret->url, page_token);
     }
 }
 
@@ -182,7 +182,7 @@ void yt_build_videos_list(const char *api_root, const char *const *ids, uint32_t
     for (uint32_t i = 0; i < count; i++) {
         if (i > 0)
             buf_puts(&ret->url, "%2C");
-        url_escape(&ret->url, ids[i]);
+        yt_url_escape(&ret->url, ids[i]);
     }
 }
 

@@ -105,7 +105,7 @@ static bool take_asctime(const char *at, struct date *ret)
            take_digits(&at, 4, &ret->year) && *at == '\0';
 }
 
-bool http_date_parse(const char *text, int64_t wall_ms, int64_t *ret_wall_ms)
+bool yt_http_date_parse(const char *text, int64_t wall_ms, int64_t *ret_wall_ms)
 {
     struct date date = {0};
     if (!take_imf(text, &date) && !take_rfc850(text, wall_ms, &date) && !take_asctime(text, &date))
@@ -141,10 +141,10 @@ static bool parse_seconds(const char *text, int64_t *ret_ms)
 static bool find_value(const char *headers, const char *name, char ret[VALUE_SIZE])
 {
     struct slice value;
-    return headers_find(headers, name, &value) == 1 && slice_copy(value, ret, VALUE_SIZE);
+    return yt_headers_find(headers, name, &value) == 1 && yt_slice_copy(value, ret, VALUE_SIZE);
 }
 
-int64_t retry_after_ms(const char *headers, int64_t wall_ms)
+int64_t yt_retry_after_ms(const char *headers, int64_t wall_ms)
 {
     char value[VALUE_SIZE];
     int64_t ms, at_ms;
@@ -152,19 +152,19 @@ int64_t retry_after_ms(const char *headers, int64_t wall_ms)
         return -1;
     if (parse_seconds(value, &ms))
         return ms;
-    if (!http_date_parse(value, wall_ms, &at_ms))
+    if (!yt_http_date_parse(value, wall_ms, &at_ms))
         return -1;
     return clamp_wait(at_ms - wall_ms);
 }
 
-int64_t retry_after_by_date_header_ms(const char *headers)
+int64_t yt_retry_after_by_date_header_ms(const char *headers)
 {
     char value[VALUE_SIZE];
     int64_t ms, at_ms;
     if (find_value(headers, "Retry-After", value) && parse_seconds(value, &ms))
         return ms;
     /* A Date header is never of the obsolete two-digit form that needs a clock. */
-    if (!find_value(headers, "Date", value) || !http_date_parse(value, 0, &at_ms))
+    if (!find_value(headers, "Date", value) || !yt_http_date_parse(value, 0, &at_ms))
         return -1;
-    return retry_after_ms(headers, at_ms);
+    return yt_retry_after_ms(headers, at_ms);
 }

@@ -60,7 +60,7 @@ static bool take_port(const char **at, struct origin *ret)
     return true;
 }
 
-int origin_parse(const char *url, struct origin *ret, struct err *err)
+int yt_origin_parse(const char *url, struct origin *ret, struct err *err)
 {
     const char *at = url;
     if (!is_visible_ascii(url))
@@ -81,12 +81,12 @@ int origin_parse(const char *url, struct origin *ret, struct err *err)
     return 0;
 }
 
-bool origin_is_same(const struct origin *a, const struct origin *b)
+bool yt_origin_is_same(const struct origin *a, const struct origin *b)
 {
     return a->is_https == b->is_https && a->port == b->port && strcmp(a->host, b->host) == 0;
 }
 
-bool origin_is_loopback(const struct origin *origin)
+bool yt_origin_is_loopback(const struct origin *origin)
 {
     struct in_addr v4;
     struct in6_addr v6;
@@ -97,17 +97,17 @@ bool origin_is_loopback(const struct origin *origin)
     return inet_pton(AF_INET6, origin->host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
-int url_check_secure(const char *url, const char *what, struct err *err)
+int yt_url_check_secure(const char *url, const char *what, struct err *err)
 {
     struct origin origin;
-    if (origin_parse(url, &origin, err) < 0)
+    if (yt_origin_parse(url, &origin, err) < 0)
         return err_wrap(err, "%s", what);
-    if (!origin.is_https && !origin_is_loopback(&origin))
+    if (!origin.is_https && !yt_origin_is_loopback(&origin))
         return err_set(err, ERR_INVALID, "%s: host %s must be reached by https", what, origin.host);
     return 0;
 }
 
-void url_escape(struct buf *out, const char *text)
+void yt_url_escape(struct buf *out, const char *text)
 {
     for (; *text; text++) {
         if (isalnum((unsigned char)*text) || strchr("-._~", *text))

@@ -18,12 +18,12 @@ struct origin {
 
 /* An absolute http or https URL of visible ASCII, without userinfo, fragment or backslash. ERR_INVALID says
  * why not and names at most the host: a URL may be a secret. */
-int origin_parse(const char *url, struct origin *ret, struct err *err) MUST_CHECK;
-bool origin_is_same(const struct origin *a, const struct origin *b);
-bool origin_is_loopback(const struct origin *origin); /* 127.0.0.0/8, ::1, localhost */
+int yt_origin_parse(const char *url, struct origin *ret, struct err *err) MUST_CHECK;
+bool yt_origin_is_same(const struct origin *a, const struct origin *b);
+bool yt_origin_is_loopback(const struct origin *origin); /* 127.0.0.0/8, ::1, localhost */
 /* https, or http to a loopback address. ERR_INVALID names `what`. */
-int url_check_secure(const char *url, const char *what, struct err *err) MUST_CHECK;
+int yt_url_check_secure(const char *url, const char *what, struct err *err) MUST_CHECK;
 /* All but the unreserved characters of RFC 3986 become %XX. */
-void url_escape(struct buf *out, const char *text);
+void yt_url_escape(struct buf *out, const char *text);
 
 #endif

@@ -98,10 +98,11 @@ void yt_parse_upload_reply(const struct yt_http *http, const struct yt_expected 
                            struct reply *ret);
 /* Takes a Location only if it is https (http only where api_root is), absolute, without userinfo, at most 4
  * KiB, and its origin is api_root's or, when that is Google's, one of www.googleapis.com and
- * youtube.googleapis.com on port 443 (youtube.md 3.3). Copies it to `ret_url` (a secret). Returns 1 taken, 0
- * absent, -1 refused with the reason in err (host only). Two Location headers are refused. */
+ * youtube.googleapis.com on port 443 (docs/youtube-facts.md, "Hosts"). Copies it to `ret_url` (a secret).
+ * Returns 1 taken, 0 absent, -1 refused with the reason in err (host only). Two Location headers are refused.
+ */
 int yt_location(const struct yt_http *http, const char *api_root, struct buf *ret_url, struct err *err);
-/* The raw uploader id header (a secret, youtube.md 1.2), for the keyed digest; false if absent. */
+/* The raw uploader id header (a secret: it holds the upload_id), for the keyed digest; false if absent. */
 bool yt_uploader_id(const struct yt_http *http, struct buf *ret);
 /* ERR_INVALID unless api_root is https, or http to a loopback address where allow_plain. */
 int yt_check_api_root(const char *api_root, bool allow_plain, struct err *err) MUST_CHECK;

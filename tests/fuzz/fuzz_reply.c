@@ -1,4 +1,4 @@
-/* Every reply of the API, through every function that reads one (faults.md H13, H15, H16, P05, P10). */
+/* Every reply of the API, through every function that reads one (H13, H15, H16, P05, P10). */
 #include "fuzz.h"
 
 #include "core/limits.h"

@@ -1,4 +1,4 @@
-/* Every reply of the token endpoint (faults.md K02 to K06). */
+/* Every reply of the token endpoint (K02 to K06). */
 #include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -9,14 +9,14 @@ static char message[MESSAGE_SIZE];
 
 static const char *from_text(const char *text)
 {
-    message_from_text(message, sizeof(message), text, strlen(text));
+    yt_message_from_text(message, sizeof(message), text, strlen(text));
     assert_true(utf8_is_valid(message, strlen(message)));
     return message;
 }
 
 static const char *from_body(const char *body)
 {
-    message_from_body(message, sizeof(message), body, strlen(body));
+    yt_message_from_body(message, sizeof(message), body, strlen(body));
     assert_true(utf8_is_valid(message, strlen(message)));
     return message;
 }
@@ -64,9 +64,9 @@ static void the_first_printable_line_of_a_text_is_taken(void **state)
     (void)state;
     assert_string_equal(from_body("\r\n  \nInvalid request.\r\nSecond line"), "Invalid request.");
     assert_string_equal(from_body("\n \t\n"), "");
-    message_from_body(message, sizeof(message), "\0\0 a\0b\nc", 8);
+    yt_message_from_body(message, sizeof(message), "\0\0 a\0b\nc", 8);
     assert_string_equal(message, "a b");
-    message_from_body(message, sizeof(message), NULL, 0);
+    yt_message_from_body(message, sizeof(message), NULL, 0);
     assert_string_equal(message, "");
 }
 

@@ -8,7 +8,7 @@ static int64_t wait_for(const char *value)
 {
     char headers[256];
     snprintf(headers, sizeof(headers), "Retry-After: %s\n", value);
-    return retry_after_ms(headers, NOW_MS);
+    return yt_retry_after_ms(headers, NOW_MS);
 }
 
 static void h02_seconds_become_milliseconds(void **state)
@@ -42,7 +42,7 @@ static void http_dates_are_those_of_the_rfc(void **state)
                                        "Sun Nov  6 08:49:37 1994"};
     for (size_t i = 0; i < ARRAY_LEN(same); i++) {
         int64_t at_ms = 0;
-        assert_true(http_date_parse(same[i], NOW_MS, &at_ms));
+        assert_true(yt_http_date_parse(same[i], NOW_MS, &at_ms));
         assert_int_equal(at_ms, INT64_C(784111777000));
     }
 }
@@ -52,10 +52,10 @@ static void a_two_digit_year_is_the_nearest_one(void **state)
 {
     (void)state;
     int64_t at_ms, wanted_ms;
-    assert_true(http_date_parse("Sunday, 01-Jan-76 00:00:00 GMT", NOW_MS, &at_ms));
+    assert_true(yt_http_date_parse("Sunday, 01-Jan-76 00:00:00 GMT", NOW_MS, &at_ms));
     assert_true(parse_time("2076-01-01", &wanted_ms));
     assert_int_equal(at_ms, wanted_ms);
-    assert_true(http_date_parse("Sunday, 01-Jan-77 00:00:00 GMT", NOW_MS, &at_ms));
+    assert_true(yt_http_date_parse("Sunday, 01-Jan-77 00:00:00 GMT", NOW_MS, &at_ms));
     assert_true(parse_time("1977-01-01", &wanted_ms));
     assert_int_equal(at_ms, wanted_ms);
 }
@@ -88,20 +88,20 @@ static void what_is_not_understood_is_no_wait(void **state)
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         if (wait_for(bad[i]) != -1)
             fail_msg("taken: %s", bad[i]);
-    assert_int_equal(retry_after_ms("", NOW_MS), -1);
-    assert_int_equal(retry_after_ms(NULL, NOW_MS), -1);
-    assert_int_equal(retry_after_ms("Retry-After: 1\nRetry-After: 2\n", NOW_MS), -1);
+    assert_int_equal(yt_retry_after_ms("", NOW_MS), -1);
+    assert_int_equal(yt_retry_after_ms(NULL, NOW_MS), -1);
+    assert_int_equal(yt_retry_after_ms("Retry-After: 1\nRetry-After: 2\n", NOW_MS), -1);
 }
 
 static void without_a_clock_the_date_header_counts(void **state)
 {
     (void)state;
-    assert_int_equal(retry_after_by_date_header_ms("Retry-After: 5\n"), 5000);
-    assert_int_equal(retry_after_by_date_header_ms("Retry-After: Sun, 22 Nov 2026 07:00:30 GMT\n"
-                                                   "Date: Sun, 22 Nov 2026 07:00:00 GMT\n"),
+    assert_int_equal(yt_retry_after_by_date_header_ms("Retry-After: 5\n"), 5000);
+    assert_int_equal(yt_retry_after_by_date_header_ms("Retry-After: Sun, 22 Nov 2026 07:00:30 GMT\n"
+                                                      "Date: Sun, 22 Nov 2026 07:00:00 GMT\n"),
                      30000);
-    assert_int_equal(retry_after_by_date_header_ms("Retry-After: Sun, 22 Nov 2026 07:00:30 GMT\n"), -1);
-    assert_int_equal(retry_after_by_date_header_ms("Date: Sun, 22 Nov 2026 07:00:00 GMT\n"), -1);
+    assert_int_equal(yt_retry_after_by_date_header_ms("Retry-After: Sun, 22 Nov 2026 07:00:30 GMT\n"), -1);
+    assert_int_equal(yt_retry_after_by_date_header_ms("Date: Sun, 22 Nov 2026 07:00:00 GMT\n"), -1);
 }
 
 int main(void)
