@@ -65,10 +65,10 @@ struct http_reply {
     bool early; /* a final status came before the whole body had been sent */
     const char
         *headers;     /* "Name: value\n" lines of the final response, as received, without CR; "" if none */
-    const char *body; /* NUL-terminated; capped: `body_is_cut` */
+    const char *body; /* NUL-terminated */
     size_t body_len;
-    bool body_is_cut;
-    uint64_t sent_bytes; /* body bytes handed to the connection */
+    bool body_is_cut;    /* it may go on: over the cap, an early reply's rest, or no length was told (T08) */
+    uint64_t sent_bytes; /* body bytes taken from the body: the other side can have no more */
     int64_t elapsed_ms;
     int64_t wait_ms;    /* from the last body byte to the first reply byte; 0 where not known */
     int64_t connect_ms; /* 0: the connection was reused */

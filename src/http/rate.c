@@ -12,8 +12,10 @@ static uint64_t larger(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* Thousandths of a byte must fit in 64 bits also when a whole day went by. */
-#define BYTES_PER_S_MAX (UINT64_MAX / 1000 / 86400000)
+/* The depth is never more than a second's worth, so a longer time adds nothing; and thousandths of a byte
+ * must fit in 64 bits. */
+#define ELAPSED_MS_MAX  1000
+#define BYTES_PER_S_MAX (UINT64_MAX / 1000 / ELAPSED_MS_MAX / 4)
 
 void rate_init(struct rate *rate, uint64_t bytes_per_s, int64_t now_ms)
 {
@@ -29,7 +31,7 @@ static void refill(struct rate *rate, int64_t now_ms)
 {
     if (now_ms <= rate->at_ms)
         return;
-    uint64_t elapsed_ms = smaller((uint64_t)(now_ms - rate->at_ms), 86400000);
+    uint64_t elapsed_ms = smaller((uint64_t)(now_ms - rate->at_ms), ELAPSED_MS_MAX);
     rate->at_ms = now_ms;
     rate->has_mbytes = smaller(rate->has_mbytes + elapsed_ms * rate->bytes_per_s, rate->depth_bytes * 1000);
 }

@@ -82,8 +82,12 @@ static bool is_local_errno(int value)
  * matter of trust. Its text is the only thing that tells them apart. */
 static bool is_cut_handshake(const struct http_request *request, CURLcode code)
 {
-    return code == CURLE_SSL_CONNECT_ERROR &&
-           (strstr(request->error_text, "SSL_connect: ") || strstr(request->error_text, "unexpected eof"));
+    static const char *const signs[] = {"SSL_connect: ", "unexpected eof", "Recv failure", "Send failure"};
+    for (size_t i = 0; i < ARRAY_LEN(signs); i++) {
+        if (code == CURLE_SSL_CONNECT_ERROR && strstr(request->error_text, signs[i]))
+            return true;
+    }
+    return false;
 }
 
 static void tell_tls(struct http_request *request, struct http_reply *reply)
@@ -176,6 +180,13 @@ static void tell_cause(struct http_request *request, struct http_reply *reply)
     }
 }
 
+/* Without a length, the end of the connection is the end of the reply; over TLS curl takes it also without
+ * close_notify, so nobody can say whether it is whole (T08). */
+static bool has_open_end(const struct http_request *request)
+{
+    return request->received_bytes && !request->head.has_length && !request->head.is_chunked;
+}
+
 void result_of_early(struct http_request *request, struct http_reply *reply)
 {
     reply->end = HTTP_OK;
@@ -185,9 +196,11 @@ void result_of_early(struct http_request *request, struct http_reply *reply)
 
 void result_of_curl(struct http_request *request, CURLcode code, struct http_reply *reply)
 {
-    reply->body_is_cut = request->is_cut;
-    if (code == CURLE_OK)
+    reply->body_is_cut = request->is_cut || has_open_end(request);
+    if (code == CURLE_OK && request->head.is_done)
         reply->end = HTTP_OK;
+    else if (code == CURLE_OK) /* for curl, a head that was cut is just short */
+        tell(request, reply, HTTP_BROKEN, "connection closed in the head of the reply");
     else if (request->is_early && request->cause == CAUSE_NONE)
         result_of_early(request, reply); /* its status is what matters; the rest may well be cut */
     else if (request->cause != CAUSE_NONE)

@@ -91,12 +91,13 @@ static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_so
     return CURL_SOCKET_BAD;
 }
 
-/* A peer that vanished with our bytes unacknowledged is noticed by the kernel too. */
+/* A peer that vanished with our bytes unacknowledged is noticed by the kernel too, after our own low-speed
+ * rule has had its chance to say so in its words. */
 static int tune_socket(void *ctx, curl_socket_t fd, curlsocktype purpose)
 {
     (void)purpose;
     const struct http_request *request = ctx;
-    unsigned timeout_ms = (unsigned)request->http->config.low_speed_ms;
+    unsigned timeout_ms = 2 * (unsigned)request->http->config.low_speed_ms;
     if (timeout_ms)
         (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
     return CURL_SOCKOPT_OK;
