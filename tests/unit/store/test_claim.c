@@ -1,0 +1,434 @@
+/* Who gets which job: order, turns, reach, and what it costs. */
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "fixture.h"
+#include "store/db_sqlite.h"
+
+static void add_many(struct fixture *fix, int64_t channel, const char *prefix, int count)
+{
+    assert_ok(store_begin(fix->store, &fix->err), fix);
+    for (int i = 0; i < count; i++) {
+        char id[JOB_ID_SIZE];
+        snprintf(id, sizeof(id), "%s%06d", prefix, i);
+        add_job(fix, channel, id);
+    }
+    assert_ok(store_commit(fix->store, &fix->err), fix);
+}
+
+/* "ab c": the first letters of the ids that are claimed one after another. */
+static void assert_order(struct fixture *fix, const char *expected)
+{
+    char order[64] = "";
+    for (size_t i = 0; i < strlen(expected); i++)
+        order[i] = claim_one(fix, "w1").id.text[0];
+    assert_string_equal(order, expected);
+    assert_string_equal(claim_one(fix, "w1").id.text, "");
+}
+
+/* ---- order ---- */
+
+static void higher_priority_first_then_older_first(void **state)
+{
+    struct fixture *fix = *state;
+    int64_t channel = make_channel(fix, "t", "c");
+    const int priorities[] = {0, 5, -3, 5, 0};
+    for (size_t i = 0; i < ARRAY_LEN(priorities); i++) {
+        char id[8];
+        snprintf(id, sizeof(id), "%c1", (char)('a' + i));
+        struct store_job_new job = new_job(channel, id);
+        job.priority = priorities[i];
+        add(fix, &job);
+    }
+    assert_order(fix, "bdaec");
+}
+
+static void channels_and_tenants_take_turns(void **state)
+{
+    struct fixture *fix = *state;
+    /* Tenant A has two channels, B one: each tenant gets every second lease, each channel its share of it. */
+    add_many(fix, make_channel(fix, "A", "a1"), "a", 4);
+    add_many(fix, make_channel(fix, "A", "b1"), "b", 4);
+    add_many(fix, make_channel(fix, "B", "c1"), "c", 4);
+    assert_order(fix, "acbcacbcabab");
+}
+
+static void a_batch_is_as_fair_as_single_claims(void **state)
+{
+    struct fixture *fix = *state;
+    struct job_claim claims[6];
+    add_many(fix, make_channel(fix, "A", "a1"), "a", 50);
+    add_many(fix, make_channel(fix, "B", "b1"), "b", 50);
+    add_many(fix, make_channel(fix, "C", "c1"), "c", 1);
+    assert_int_equal(claim_many(fix, "w1", 6, claims), 6);
+    char order[7] = "";
+    for (int i = 0; i < 6; i++)
+        order[i] = claims[i].id.text[0];
+    assert_string_equal(order, "abcaba");
+}
+
+static void whoever_holds_less_goes_first(void **state)
+{
+    struct fixture *fix = *state;
+    struct job_claim claims[3], next;
+    add_many(fix, make_channel(fix, "A", "a1"), "a", 10);
+    assert_int_equal(claim_many(fix, "w1", 3, claims), 3);
+    add_many(fix, make_channel(fix, "B", "b1"), "b", 10);
+    for (int i = 0; i < 3; i++) {
+        next = claim_one(fix, "w1");
+        assert_int_equal(next.id.text[0], 'b'); /* until B holds as many */
+    }
+    next = claim_one(fix, "w1");
+    assert_int_equal(next.id.text[0], 'a'); /* served least recently */
+    fixture_reopen(fix);                    /* turns are remembered */
+    next = claim_one(fix, "w1");
+    assert_int_equal(next.id.text[0], 'b');
+}
+
+/* More channels than one claim looks at: the window moves on, so each one gets its turn. */
+static void every_one_of_many_channels_is_served(void **state)
+{
+    struct fixture *fix = *state;
+    enum { CHANNELS = 600, BATCH = 20 };
+    struct job_claim claims[BATCH];
+    assert_ok(store_begin(fix->store, &fix->err), fix);
+    for (int i = 0; i < CHANNELS; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "c%d", i);
+        int64_t channel = make_channel(fix, "t", name);
+        for (int n = 0; n < 2; n++) {
+            snprintf(name, sizeof(name), "J%04d%d", i, n);
+            add_job(fix, channel, name);
+        }
+    }
+    assert_ok(store_commit(fix->store, &fix->err), fix);
+    for (int i = 0; i < CHANNELS / BATCH; i++)
+        assert_int_equal(claim_many(fix, "w1", BATCH, claims), BATCH);
+    assert_int_equal(number(fix, "select count(distinct channel_id) from job where state = 'uploading'"),
+                     CHANNELS);
+}
+
+/* ---- reach ---- */
+
+static void a_worker_gets_its_own_region_and_jobs_without_one(void **state)
+{
+    struct fixture *fix = *state;
+    int64_t channel = make_channel(fix, "t", "c");
+    const char *regions[] = {"", "eu", "us"};
+    for (size_t i = 0; i < ARRAY_LEN(regions); i++)
+        for (int n = 0; n < 2; n++) {
+            char id[8];
+            snprintf(id, sizeof(id), "%c%d", regions[i][0] ? regions[i][0] : 'n', n);
+            struct store_job_new job = new_job(channel, id);
+            job.region = regions[i];
+            job.priority = n; /* across regions, priority counts */
+            add(fix, &job);
+        }
+    struct job_claim claims[8];
+    struct store_reach reach = {.region = "eu", .tenants = ""};
+    assert_int_equal(claim_reach(fix, "w1", &reach, 8, claims), 4);
+    assert_string_equal(claims[0].id.text, job_id("e1").text);
+    assert_string_equal(claims[1].id.text, job_id("n1").text);
+    reach.region = "";
+    assert_int_equal(claim_reach(fix, "w1", &reach, 8, claims), 0);
+    reach.any_region = true;
+    assert_int_equal(claim_reach(fix, "w1", &reach, 8, claims), 2);
+    assert_int_equal(claims[0].id.text[0], 'u');
+}
+
+static void a_worker_gets_jobs_of_its_tenants_only(void **state)
+{
+    struct fixture *fix = *state;
+    struct job_claim claims[8];
+    add_many(fix, make_channel(fix, "a", "c"), "a", 2);
+    add_many(fix, make_channel(fix, "ab", "c"), "x", 2);
+    add_many(fix, make_channel(fix, "b", "c"), "b", 2);
+    struct store_reach reach = {.tenants = "b,nobody,a"};
+    assert_int_equal(claim_reach(fix, "w1", &reach, 8, claims), 4);
+    for (int i = 0; i < 4; i++)
+        assert_int_not_equal(claims[i].id.text[0], 'x');
+    struct store_backlog backlog;
+    assert_ok(store_backlog(fix->store, &reach, &backlog, &fix->err), fix);
+    assert_int_equal(backlog.runnable, 0);
+    assert_int_equal(backlog.leased, 4);
+}
+
+static void a_reach_of_channels_is_kept(void **state)
+{
+    struct fixture *fix = *state;
+    struct job_claim claims[8];
+    int64_t a = make_channel(fix, "t", "a"), b = make_channel(fix, "t", "b"), c = make_channel(fix, "u", "c");
+    add_many(fix, a, "a", 2);
+    add_many(fix, b, "b", 2);
+    add_many(fix, c, "c", 2);
+    int64_t only[] = {b, c};
+    struct store_reach reach = {.only_channels = only, .only_channel_count = 2};
+    assert_int_equal(claim_reach(fix, "w1", &reach, 8, claims), 4);
+    for (int i = 0; i < 4; i++)
+        assert_int_not_equal(claims[i].channel_id, a);
+}
+
+static void a_channel_has_at_most_its_share_of_leases(void **state)
+{
+    struct fixture *fix = *state;
+    struct job_claim claims[8];
+    add_many(fix, make_channel(fix, "t", "a"), "a", 5);
+    add_many(fix, make_channel(fix, "t", "b"), "b", 1);
+    struct store_reach reach = {.any_region = true, .per_channel_max = 2};
+    assert_int_equal(claim_reach(fix, "w1", &reach, 8, claims), 3);
+    assert_int_equal(claim_reach(fix, "w1", &reach, 8, claims), 0);
+    /* A lease that ran out is no lease: its job is what is to be taken over. */
+    fix->now_ms += LEASE_MS + TAKEOVER_DELAY_MS;
+    assert_int_equal(claim_reach(fix, "w2", &reach, 8, claims), 3);
+}
+
+/* ---- what is claimable ---- */
+
+static void timed_jobs_come_when_their_time_comes(void **state)
+{
+    struct fixture *fix = *state;
+    int64_t channel = make_channel(fix, "t", "c");
+    add_many(fix, channel, "a", 4);
+    struct job_claim claims[4];
+    assert_int_equal(claim_many(fix, "w1", 4, claims), 4);
+    struct job_write write = move_of(&claims[0], JOB_WAITING, CAUSE_NONE);
+    write.next_at_ms = fix->now_ms + 1000;
+    must_write(fix, &write);
+    write = move_of(&claims[1], JOB_HELD, CAUSE_QUOTA);
+    write.next_at_ms = fix->now_ms + 2000;
+    must_write(fix, &write);
+    move_to(fix, &claims[2], JOB_HELD, CAUSE_SOURCE_CHANGED);
+    move_to(fix, &claims[3], JOB_FINISHING, CAUSE_NONE);
+    write = write_of(&claims[3]);
+    write.set_state = write.release_lease = true;
+    write.state = JOB_FINISHING;
+    write.next_at_ms = fix->now_ms + 3000;
+    must_write(fix, &write);
+    struct store_backlog backlog;
+    struct store_reach reach = {.any_region = true};
+    assert_ok(store_backlog(fix->store, &reach, &backlog, &fix->err), fix);
+    assert_int_equal(backlog.runnable + backlog.leased, 0);
+    assert_int_equal(backlog.next_at_ms, fix->now_ms + 1000);
+    for (int i = 0; i < 4; i++) {
+        struct job_claim claim = claim_one(fix, "w2");
+        static const int due[] = {-1, 0, 1, 3};
+        assert_string_equal(claim.id.text, due[i] < 0 ? "" : claims[due[i]].id.text);
+        if (due[i] >= 0)
+            assert_int_equal(claim.state, due[i] == 3 ? JOB_FINISHING : JOB_UPLOADING);
+        fix->now_ms += 1000;
+    }
+    assert_string_equal(claim_one(fix, "w2").id.text, "");
+    assert_int_equal(cause_of(fix, claims[2].id), CAUSE_SOURCE_CHANGED);
+}
+
+static void a_job_whose_video_exists_is_finished_whatever_its_channel(void **state)
+{
+    struct fixture *fix = *state;
+    int64_t channel = make_channel(fix, "t", "c");
+    add_many(fix, channel, "a", 2);
+    struct job_claim claims[2];
+    assert_int_equal(claim_many(fix, "w1", 2, claims), 2);
+    move_to(fix, &claims[0], JOB_FINISHING, CAUSE_NONE);
+    struct job_write write = write_of(&claims[0]);
+    write.release_lease = true;
+    must_write(fix, &write);
+    set_channel(fix, channel, CHANNEL_PAUSED, 0);
+    struct job_claim claim = claim_one(fix, "w2");
+    assert_string_equal(claim.id.text, claims[0].id.text);
+    assert_int_equal(claim.state, JOB_FINISHING);
+    assert_string_equal(claim.video_id, "va000000000");
+    /* Held for its steps: freed to its steps. */
+    move_to(fix, &claim, JOB_HELD, CAUSE_CHANNEL_AUTH);
+    set_channel(fix, channel, CHANNEL_ACTIVE, 0);
+    assert_int_equal(state_of(fix, claim.id), JOB_FINISHING);
+}
+
+static void twins_are_counted(void **state)
+{
+    struct fixture *fix = *state;
+    int64_t channel = make_channel(fix, "t", "c"), other = make_channel(fix, "t", "d");
+    const char *titles[] = {"same", "same", "same", "else", "same"};
+    for (size_t i = 0; i < ARRAY_LEN(titles); i++) {
+        char id[8];
+        snprintf(id, sizeof(id), "%c1", (char)('a' + i));
+        struct store_job_new job = new_job(i == 4 ? other : channel, id);
+        job.title = titles[i];
+        job.priority = -(int)i;
+        add(fix, &job);
+    }
+    struct store_reach reach = {.any_region = true, .only_channels = &channel, .only_channel_count = 1};
+    struct job_claim claim;
+    assert_int_equal(claim_reach(fix, "w1", &reach, 1, &claim), 1);
+    assert_int_equal(claim.twin_count, 2);
+    move_to(fix, &claim, JOB_FAILED, CAUSE_NONE);
+    assert_int_equal(claim_reach(fix, "w1", &reach, 1, &claim), 1);
+    assert_int_equal(claim.twin_count, 1);
+    move_to(fix, &claim, JOB_COMPLETED, CAUSE_NONE);
+    assert_int_equal(claim_reach(fix, "w1", &reach, 1, &claim), 1);
+    assert_int_equal(claim.twin_count, 1); /* its video is there */
+}
+
+static void x07_two_handles_never_claim_the_same_job(void **state)
+{
+    struct fixture *fix = *state;
+    add_many(fix, make_channel(fix, "t", "c"), "a", 40);
+    struct store *first = fix->store, *second = fixture_open_another(fix);
+    for (int i = 0; i < 40; i++) {
+        fix->store = i % 2 ? second : first;
+        struct job_claim claim = claim_one(fix, i % 2 ? "w2" : "w1");
+        assert_int_equal(claim.lease_epoch, 1);
+    }
+    fix->store = first;
+    store_close(second);
+    assert_int_equal(number(fix, "select count(*) from job where lease_epoch = 1 and state = 'uploading'"),
+                     40);
+}
+
+/* ---- what it costs ---- */
+
+struct plan {
+    sqlite3 *handle;
+    int count;
+    char *texts[256];
+};
+
+static int keep_sql(unsigned type, void *ctx, void *stmt, void *text)
+{
+    struct plan *plan = ctx;
+    (void)text;
+    if (type == SQLITE_TRACE_STMT && plan->count < 256)
+        plan->texts[plan->count++] = sqlite3_expanded_sql(stmt);
+    return 0;
+}
+
+/* The only whole walks are those of the jobs that are leased, which are as many as the workers have slots. */
+static bool is_whole_walk(const char *line)
+{
+    bool is_scan = text_starts_with(line, "SCAN job") || text_starts_with(line, "SCAN j ");
+    return is_scan && !strstr(line, "INDEX job_leased");
+}
+
+static void check_plan(sqlite3 *handle, const char *sql)
+{
+    sqlite3_stmt *stmt = NULL;
+    char *explain = mem_printf("explain query plan %s", sql);
+    if (sqlite3_prepare_v2(handle, explain, -1, &stmt, NULL) == SQLITE_OK)
+        while (sqlite3_step(stmt) == SQLITE_ROW)
+            if (is_whole_walk((const char *)sqlite3_column_text(stmt, 3)))
+                fail_msg("%s: %s", sqlite3_column_text(stmt, 3), sql);
+    sqlite3_finalize(stmt);
+    mem_free(explain);
+}
+
+static void l01_no_statement_of_a_claim_walks_all_jobs(void **state)
+{
+    struct fixture *fix = *state;
+    struct job_claim claims[4];
+    int64_t limited = make_channel(fix, "t", "limited");
+    add_many(fix, make_channel(fix, "t", "c"), "a", 4);
+    add_many(fix, limited, "b", 4);
+    struct job_claim stray = claim_one(fix, "dead");
+    set_channel(fix, stray.channel_id, CHANNEL_PAUSED, 0);
+    fix->now_ms += LEASE_MS + TAKEOVER_DELAY_MS;
+    struct plan plan = {.handle = ((struct db_sqlite *)fix->store->db)->handle};
+    sqlite3_trace_v2(plan.handle, SQLITE_TRACE_STMT, keep_sql, &plan);
+    assert_int_equal(claim_many(fix, "w1", 2, claims), 2);
+    struct store_reach named = {.region = "eu", .tenants = "t", .per_channel_max = 3};
+    claim_reach(fix, "w1", &named, 1, claims);
+    struct store_reach only = {.only_channels = &limited, .only_channel_count = 1};
+    claim_reach(fix, "w1", &only, 1, claims);
+    sqlite3_trace_v2(plan.handle, 0, NULL, NULL);
+    assert_true(plan.count > 20);
+    for (int i = 0; i < plan.count; i++) {
+        check_plan(plan.handle, plan.texts[i]);
+        sqlite3_free(plan.texts[i]);
+    }
+}
+
+static int count_step(void *ctx)
+{
+    ++*(long *)ctx;
+    return 0;
+}
+
+/* Instructions of SQLite's machine for one claim: a measure of work that no other load on the machine
+ * changes. */
+static long cost_of_claim(struct fixture *fix)
+{
+    long steps = 0;
+    sqlite3 *handle = ((struct db_sqlite *)fix->store->db)->handle;
+    sqlite3_progress_handler(handle, 1, count_step, &steps);
+    struct job_claim claim = claim_one(fix, "w1");
+    sqlite3_progress_handler(handle, 0, NULL, NULL);
+    struct job_write write = move_of(&claim, JOB_QUEUED, CAUSE_NONE);
+    must_write(fix, &write);
+    return steps;
+}
+
+static void l01_l02_a_claim_costs_the_same_however_many_jobs_wait(void **state)
+{
+    struct fixture *fix = *state;
+    int64_t busy = make_channel(fix, "noisy", "busy"), dead = make_channel(fix, "t", "dead");
+    int64_t quiet = make_channel(fix, "t", "quiet");
+    add_many(fix, busy, "b1", 100);
+    add_many(fix, dead, "d1", 100);
+    add_many(fix, quiet, "q1", 100);
+    set_channel(fix, dead, CHANNEL_AUTH, 0);
+    cost_of_claim(fix); /* statements are prepared */
+    cost_of_claim(fix);
+    long before = cost_of_claim(fix);
+    add_many(fix, busy, "b2", 5000);
+    add_many(fix, dead, "d2", 5000); /* held from the beginning */
+    long after = cost_of_claim(fix);
+    if (after > before + before / 10)
+        fail_msg("a claim took %ld steps with 300 jobs and %ld with 10300", before, after);
+}
+
+/* A whole quota day's holds end at once: a claim does a bounded part of them, and none is forgotten. */
+static void l04_many_holds_that_end_at_once_are_worked_off(void **state)
+{
+    struct fixture *fix = *state;
+    enum { JOBS = 1500 };
+    char message[256];
+    int64_t channel = make_channel(fix, "t", "c");
+    add_many(fix, channel, "a", JOBS);
+    char sql[128];
+    snprintf(sql, sizeof(sql), "update job set state = 'held', cause = 'quota', next_at_ms = %lld",
+             (long long)fix->now_ms + 1000);
+    assert_int_equal(run_sql(fix, sql, message), 0);
+    assert_string_equal(claim_one(fix, "w1").id.text, "");
+    fix->now_ms += 1000;
+    static struct job_claim claims[CLAIM_BATCH_MAX];
+    uint32_t total = 0, count;
+    while ((count = claim_many(fix, "w1", CLAIM_BATCH_MAX, claims)) > 0)
+        total += count;
+    assert_int_equal(total, JOBS);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(higher_priority_first_then_older_first),
+        TEST(channels_and_tenants_take_turns),
+        TEST(a_batch_is_as_fair_as_single_claims),
+        TEST(whoever_holds_less_goes_first),
+        TEST(every_one_of_many_channels_is_served),
+        TEST(a_worker_gets_its_own_region_and_jobs_without_one),
+        TEST(a_worker_gets_jobs_of_its_tenants_only),
+        TEST(a_reach_of_channels_is_kept),
+        TEST(a_channel_has_at_most_its_share_of_leases),
+        TEST(timed_jobs_come_when_their_time_comes),
+        TEST(a_job_whose_video_exists_is_finished_whatever_its_channel),
+        TEST(twins_are_counted),
+        TEST(x07_two_handles_never_claim_the_same_job),
+        TEST(l01_no_statement_of_a_claim_walks_all_jobs),
+        TEST(l01_l02_a_claim_costs_the_same_however_many_jobs_wait),
+        TEST(l04_many_holds_that_end_at_once_are_worked_off),
+    };
+    return RUN_UNIT_TESTS(tests);
+}
