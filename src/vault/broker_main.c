@@ -274,9 +274,10 @@ static void on_frame(void *ctx, const void *frame, size_t len)
 static void on_end(void *ctx, const char *why)
 {
     struct child *child = ctx;
-    if (strcmp(why, "closed") != 0)
-        LOG(LOG_ERROR, "the broker's socket failed", F_STR("message", why));
-    leave(child);
+    if (strcmp(why, "closed") == 0)
+        leave(child);
+    else
+        refuse_message(child, why);
 }
 
 static void on_tick(uv_timer_t *timer)
