@@ -62,6 +62,8 @@ static int run_add(struct cli *cli, struct err *err)
     return code;
 }
 
+static const struct cli_option add_options[] = {SUBMIT_OPTIONS, {NULL}};
+
 const struct cli_command add_commands[] = {
     {.name = "add",
      .arguments = "FILE…",
@@ -72,7 +74,7 @@ const struct cli_command add_commands[] = {
          "All files and all metadata are checked first: either every file is queued, or none. A worker "
          "uploads them: `sluice worker`.\n\nAdding the same file for the same channel again prints the "
          "id of the job that is there. With other parameters it is an error that shows that job.",
-     .options = submit_options,
+     .options = add_options,
      .run = run_add},
     {NULL},
 };

@@ -35,6 +35,14 @@ static void tell_channel(struct cli *cli, const struct store_channel *channel)
 
 /* ---- login ---- */
 
+static void tell_login(const struct store_channel *channel)
+{
+    struct buf line AUTO_BUF;
+    buf_init(&line, 1024);
+    buf_printf(&line, "%s %s %s", channel->name, channel->yt_channel_id, channel->title);
+    out_text(line.data);
+}
+
 static int run_login(struct cli *cli, struct err *err)
 {
     struct store_channel channel;
@@ -44,7 +52,7 @@ static int run_login(struct cli *cli, struct err *err)
     if (cli->json)
         out_json(channel_json(&channel));
     else
-        out_line("%s %s %s", channel.name, channel.yt_channel_id, channel.title);
+        tell_login(&channel);
     note(cli,
          "Should this login end after 7 days: the consent screen of its Google Cloud project is still in "
          "status \"Testing\"; publish the app there.");

@@ -40,6 +40,12 @@ static void put_escaped(FILE *file, const char *text)
     fputs(safe.data, file);
 }
 
+void out_text(const char *text)
+{
+    put_escaped(stdout, text);
+    putchar('\n');
+}
+
 void out_field(const char *label, const char *text)
 {
     if (!text || !*text)

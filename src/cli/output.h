@@ -13,6 +13,8 @@
 void out_json(json_t *take);
 /* A line of text, as it is. */
 void out_line(const char *format, ...) PRINTF_LIKE(1, 2);
+/* A line of text from outside, escaped. */
+void out_text(const char *text);
 /* "LABEL      text" with the text escaped; nothing if `text` is NULL or "". */
 void out_field(const char *label, const char *text);
 void out_field_f(const char *label, const char *format, ...) PRINTF_LIKE(2, 3);

@@ -11,7 +11,27 @@
 #include "core/metadata.h"
 #include "media/media.h"
 
-extern const struct cli_option submit_options[];
+/* The options of both commands, as rows of their tables. */
+/* clang-format off */
+#define SUBMIT_OPTIONS \
+    {"channel", "NAME", NULL, "The channel to upload to (required)."}, \
+    {"title", "TEXT", NULL, "At most 100 characters; default: the file's name without its extension."}, \
+    {"description", "TEXT", NULL, "At most 5000 bytes."}, \
+    {"tags", "A,B", NULL, "Parted by commas; at most 500 characters in all."}, \
+    {"category", "N", NULL, "YouTube's category id; default: 22 (People & Blogs)."}, \
+    {"privacy", "WHO", NULL, "private (the default), unlisted or public."}, \
+    {"publish-at", "TIME", NULL, "Publish then, as 2027-01-31T18:00:00Z; the video is private until then."}, \
+    {"meta", "FILE", NULL, \
+     "A JSON file: a video resource of YouTube's API, or youtubeuploader's metaJSON. It wins over the " \
+     "options " \
+     "above."}, \
+    {"key", "TEXT", NULL, \
+     "Idempotency key: the same key never makes a second job. Default: made of the channel and the file's " \
+     "content."}, \
+    {"priority", "N", NULL, "Higher goes first within the channel; default: 0."}, \
+    {"region", "NAME", NULL, "Only workers of this region may take it; default: any."}, \
+    {"cdn-url", "URL", NULL, "Where a CDN serves the same file; kept with the job."}
+/* clang-format on */
 
 /* One file on its way to be a job. */
 struct submit_item {

@@ -1,0 +1,148 @@
+/* The points of `check` that concern this machine: configuration, clock, store, key, files. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include "base/mem.h"
+#include "base/parse.h"
+#include "base/text.h"
+#include "cli/findings.h"
+#include "cli/output.h"
+#include "cli/sealed.h"
+#include "media/media.h"
+#include "vault/seal.h"
+
+enum { CLOCK_SLACK_MS = 300000, SPACE_BYTES_MIN = 268435456 };
+#define FIRST_RELEASE "2026-11-01" /* no clock of a machine that runs this can be before it */
+
+/* ---- configuration ---- */
+
+static void on_unknown_variable(void *ctx, const char *variable, const char *nearest)
+{
+    char mend[160];
+    snprintf(mend, sizeof(mend), "%s%s", nearest ? "did you mean the key " : "sluice.conf(5) lists the keys",
+             nearest ? nearest : "");
+    check_warn(ctx, "configuration", mend, "the environment has %s, which is no key and has no effect",
+               variable);
+}
+
+void check_configuration(struct check *check)
+{
+    const char *file = check->cli->settings.config_file;
+    check_ok(check, "configuration", "%s%s", file ? "read from " : "no file; defaults and environment",
+             file ? file : "");
+    settings_unknown_env(on_unknown_variable, check);
+}
+
+/* ---- clock ---- */
+
+static int64_t changed_at_ms(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 ? info.st_mtim.tv_sec * 1000 + info.st_mtim.tv_nsec / 1000000 : 0;
+}
+
+/* "sqlite:PATH" without its first part; NULL for another engine. */
+static const char *store_path(const struct check *check)
+{
+    const char *store = check->cli->settings.store;
+    return text_starts_with(store, "sqlite:") ? store + strlen("sqlite:") : NULL;
+}
+
+/* Quota days, leases and TLS all need the right time; a machine without a battery often starts in the past.
+ */
+void check_clock(struct check *check)
+{
+    const char *mend = "set the clock, for example by running a time service (systemd-timesyncd, chrony)";
+    char now[32];
+    int64_t first_ms = 0, latest_ms = changed_at_ms("/proc/self/exe"), store_ms;
+    struct err err;
+    time_text(now, check->now_ms);
+    if (store_path(check) && (store_ms = changed_at_ms(store_path(check))) > latest_ms)
+        latest_ms = store_ms;
+    parse_time(FIRST_RELEASE, &first_ms);
+    if (check->now_ms < first_ms) {
+        err_set(&err, ERR_INVALID, "the clock shows %s, which is before this program was made", now);
+        check_fail(check, "clock", mend, &err);
+    } else if (check->now_ms + CLOCK_SLACK_MS < latest_ms) {
+        err_set(&err, ERR_INVALID, "the clock shows %s, but files here were written later than that", now);
+        check_fail(check, "clock", mend, &err);
+    } else {
+        check_ok(check, "clock", "%s", now);
+    }
+}
+
+/* ---- store ---- */
+
+static void check_space(struct check *check)
+{
+    struct statvfs info;
+    const char *path = store_path(check);
+    char text[32];
+    if (!path || statvfs(path, &info) != 0)
+        return;
+    uint64_t free_bytes = (uint64_t)info.f_bavail * info.f_frsize;
+    if (free_bytes < SPACE_BYTES_MIN)
+        check_warn(check, "store", "make room: a full disk stops all uploads",
+                   "only %s are free on the store's disk", format_bytes(text, free_bytes));
+}
+
+bool check_store(struct check *check)
+{
+    struct err err = {0};
+    int code = cli_open_store(check->cli, &err);
+    if (code == 0)
+        code = store_verify(check->cli->store, &err);
+    if (code < 0) {
+        check_fail(check, "store", NULL, &err);
+        return false;
+    }
+    check_ok(check, "store", "%s is sound", store_path(check) ? store_path(check) : "the database");
+    check_space(check);
+    return true;
+}
+
+/* ---- key ---- */
+
+static int compare_key(struct check *check, const struct vault_key *key, struct err *err)
+{
+    struct sealed_census census;
+    int code = sealed_count(check->cli->store, vault_key_id(key), &census, err);
+    if (code == 0 && census.other_key_count > 0)
+        code = err_set(err, ERR_AUTH, "%s holds key %s, but %u of the store's secrets are sealed with key %s",
+                       check->cli->settings.key_file, vault_key_id(key), census.other_key_count,
+                       census.other_key_id);
+    if (code == 0)
+        check_ok(check, "key", "%s (%s) fits %u sealed secrets", check->cli->settings.key_file,
+                 vault_key_id(key), census.client_count + census.token_count);
+    return code;
+}
+
+void check_key(struct check *check)
+{
+    struct vault_key *key = NULL;
+    struct err err = {0};
+    int code = vault_key_load(check->cli->settings.key_file, &key, &err);
+    if (code < 0) {
+        check_fail(check, "key", NULL, &err);
+        return;
+    }
+    if (compare_key(check, key, &err) < 0)
+        check_fail(check, "key", "set key_file to the file that belongs to this store", &err);
+    vault_key_free(key);
+}
+
+/* ---- source files ---- */
+
+void check_media_root(struct check *check)
+{
+    struct media_root *root = NULL;
+    struct err err = {0};
+    if (media_root_open(check->cli->settings.media_root, &root, &err) < 0) {
+        check_fail(check, "media_root", "set media_root to a directory that this user may enter", &err);
+        return;
+    }
+    check_ok(check, "media_root", "%s", check->cli->settings.media_root);
+    media_root_close(root);
+}

@@ -1,0 +1,58 @@
+/* `worker`: the daemon. And the hidden `broker`: the process that a worker and some commands start beside
+ * them. */
+#include "worker/worker.h"
+#include "cli/families.h"
+#include "cli/output.h"
+
+enum { DRAIN_WAIT_MS = 120000, BROKER_FD = 3 };
+
+static int run_worker(struct cli *cli, struct err *err)
+{
+    struct worker_options options = {.drain = cli_has(cli, "drain")};
+    bool is_interrupted = false;
+    if (cli_has(cli, "drain-wait") && !options.drain)
+        return err_set(err, ERR_USAGE, "--drain-wait goes with --drain only");
+    int code = cli_duration_ms(cli, "drain-wait", DRAIN_WAIT_MS, &options.drain_wait_ms, err);
+    return code < 0 ? code : worker_run(&cli->settings, &options, &is_interrupted, err);
+}
+
+/* No configuration: it comes through the socket. Only how to log stands in the environment. */
+static int run_broker(struct cli *cli, struct err *err)
+{
+    struct settings settings;
+    (void)cli;
+    if (settings_load("/dev/null", NULL, 0, &settings, err) == 0) {
+        log_setup(settings.log_level, settings.log_format);
+        settings_release(&settings);
+    }
+    return broker_main(BROKER_FD);
+}
+
+static const struct cli_option worker_options[] = {
+    {"drain", NULL, NULL, "Leave when every job in reach is finished, held, or waits for longer."},
+    {"drain-wait", "TIME", NULL, "What \"longer\" means; default: 2m."},
+    {"concurrency", "N", "concurrency", "How many jobs are under way at once."},
+    {"region", "NAME", "region", "Take the jobs of this region, and those without one."},
+    {"tenants", "A,B", "tenants", "Take the jobs of these tenants only."},
+    {"limit-rate", "BYTES", "limit_rate", "Upload at most this many bytes a second in all, as 2M."},
+    {NULL}};
+
+const struct cli_command worker_commands[] = {
+    {.name = "worker",
+     .arguments = "",
+     .summary = "Upload what is queued, until told to stop (SIGTERM or SIGINT).",
+     .details =
+         "Any number of workers may share one store. When a worker is stopped it stores how far it came "
+         "and gives its jobs back; when it is killed, another one takes them over once their lease has "
+         "run out.",
+     .options = worker_options,
+     .run = run_worker,
+     .is_daemon = true},
+    {.name = "broker",
+     .arguments = "",
+     .summary = "The token broker; started by other commands with a socket as descriptor 3.",
+     .run = run_broker,
+     .is_bare = true,
+     .is_hidden = true},
+    {NULL},
+};
