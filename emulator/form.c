@@ -3,22 +3,26 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/text.h"
+
+/* 0 to 15, or -1. Both cases: browsers write one, libraries the other. */
+static int hex_digit(char c)
+{
+    static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+    const char *at = c ? strchr(digits, c) : NULL;
+    return at ? (int)(at - digits) % 16 : -1;
+}
 
 static void put_decoded(struct buf *out, const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
-        char byte = 0;
-        char hex[3] = {0};
-        if (text[i] == '%' && len - i > 2) {
-            memcpy(hex, text + i + 1, 2);
-            if (text_unhex(&byte, 1, hex)) {
-                buf_putc(out, byte);
-                i += 2;
-                continue;
-            }
+        int high = text[i] == '%' && len - i > 2 ? hex_digit(text[i + 1]) : -1;
+        int low = high >= 0 ? hex_digit(text[i + 2]) : -1;
+        if (low >= 0) {
+            buf_putc(out, (char)(high << 4 | low));
+            i += 2;
+        } else {
+            buf_putc(out, text[i] == '+' ? ' ' : text[i]);
         }
-        buf_putc(out, text[i] == '+' ? ' ' : text[i]);
     }
 }
 

@@ -237,7 +237,7 @@ static void show_page(struct request *request, struct consent *consent)
         "<!DOCTYPE html><html><head><meta charset=utf-8><title>Choose a channel</title></head><body>\n"
         "<h1>Choose a channel</h1><p>The project <b>%s</b> wants to act for one of your channels.</p>\n"
         "<form method=post action=\"/o/oauth2/v2/auth/approve\">\n"
-        "<input type=hidden name=page value=\"%s\">\n",
+        "<input type=hidden name=page value=\"%s\"><input type=hidden name=has_scopes value=1>\n",
         consent->client->project->id, page_id);
     for (size_t i = 0; i < channels->count; i++)
         put_channel_choice(&page, channels->list[i], hinted ? channels->list[i] == hinted : i == 0);
@@ -264,6 +264,7 @@ static void end_auth_approve(struct request *request)
     AUTO_FREE char *page_id = request_form(request, "page");
     AUTO_FREE char *channel_id = request_form(request, "channel");
     AUTO_FREE char *answer = request_form(request, "answer");
+    AUTO_FREE char *has_scopes = request_form(request, "has_scopes");
     AUTO_FREE char *scope = form_get_all(request->body.data, "scope");
     struct consent *consent = map_get(&request->state->oauth.pages, page_id);
     struct channel *channel = channels_find(&request->state->channels, channel_id);
@@ -273,10 +274,11 @@ static void end_auth_approve(struct request *request)
         return;
     }
     map_remove(&request->state->oauth.pages, page_id);
-    /* With several scopes a user may untick some [oauth]; a form without check boxes gives all. */
-    if (scope && !scopes_parse(scope, &scopes))
-        scopes = 0;
-    scopes = scope ? scopes & consent->scopes : consent->scopes;
+    /* With several scopes a user may untick some [oauth]; a form that has no check boxes gives all. */
+    if (!scope && !has_scopes)
+        scopes = consent->scopes;
+    else if (scope && scopes_parse(scope, &scopes))
+        scopes &= consent->scopes;
     if ((answer && strcmp(answer, "approve") != 0) || !channel || !scopes)
         deny(request, consent, "access_denied");
     else
