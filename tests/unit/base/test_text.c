@@ -36,6 +36,8 @@ static void codecs_match_the_rfc(void **state)
     assert_string_equal(text, "01abff");
     assert_true(text_unhex(bytes, 3, text));
     assert_memory_equal(bytes, "\x01\xab\xff", 3);
+    assert_true(text_unhex(bytes, 3, "01ABff")); /* browsers write %2F */
+    assert_memory_equal(bytes, "\x01\xab\xff", 3);
     assert_false(text_unhex(bytes, 3, "01abf"));
     assert_false(text_unhex(bytes, 3, "01abfg"));
 }
