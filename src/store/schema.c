@@ -117,9 +117,11 @@ static const char job_sql[] =
                   " check (video_id is not null or state not in ('completed', 'finishing')));"
 
                   /* Claimable now, and claimable later: see claim.c. */
-                  "create index job_ready on job (tenant_id, region, channel_id, priority desc, id)"
+                  "create index job_ready on job (tenant_id, region, channel_id, priority desc, id, "
+                  "claim_at_ms, passed_ms)"
                   " where claim_at_ms <= passed_ms;"
-                  "create index job_timed on job (claim_at_ms, tenant_id, region, channel_id, lease_owner)"
+                  "create index job_timed on job (claim_at_ms, tenant_id, region, channel_id, lease_owner, "
+                  "passed_ms)"
                   " where claim_at_ms > passed_ms;"
                   "create index job_leased on job (tenant_id, channel_id, claim_at_ms) where lease_owner <> "
                   "'';"
