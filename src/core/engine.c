@@ -358,8 +358,11 @@ static void on_main_answer(struct engine *engine, struct slot *slot, const struc
     enum action_type doing = slot->doing;
     slot->op = 0;
     slot->aborting = false;
-    if (slot->lost)
+    if (slot->lost) {
+        if (event->type == EVENT_REPLY)
+            reply_after_lease(slot, doing, &event->reply);
         return;
+    }
     switch (event->type) {
     case EVENT_STORED:
         save_on_stored(engine, slot, event->stored.result);

@@ -26,8 +26,7 @@ void session_is_gone(struct engine *engine, struct slot *slot, const struct repl
         if (++slot->restarts > SESSION_RESTARTS_MAX) {
             slot->last_error = write.note;
             settle_wait(engine, slot, 0);
-            slot->outcome.clear_session = true;
-            slot->outcome.set_confirmed = false;
+            settle_without_session(slot);
             return;
         }
     }

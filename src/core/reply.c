@@ -135,6 +135,18 @@ static void stalled(struct engine *engine, struct slot *slot, const struct reply
         settle_wait(engine, slot, 0);
 }
 
+/* The server forgot everything, or the header: ask before going back (P01). At once only the first time, else
+ * a server that stores nothing and answers queries with the old offset would be asked without end (P06). */
+static void missing_range(struct engine *engine, struct slot *slot, const struct reply *reply)
+{
+    slot->in_doubt = true;
+    slot->last_error = note_of_reply("no progress", reply);
+    if (slot->stalls == 0)
+        slot->stalls++;
+    else
+        stalled(engine, slot, reply);
+}
+
 static void accept_offset(struct engine *engine, struct slot *slot, const struct reply *reply,
                           uint64_t stored, bool sent)
 {
@@ -177,7 +189,7 @@ static void on_308(struct engine *engine, struct slot *slot, const struct reply 
     else if (stored > stored_max(slot, reply, sent))
         protocol_error(engine, slot, reply, "impossibleRange", true);
     else if (reply->range == RANGE_NONE && sent && slot->job.confirmed_bytes > 0)
-        slot->in_doubt = true; /* forgot everything, or the header: ask once before going back (P01) */
+        missing_range(engine, slot, reply);
     else
         accept_offset(engine, slot, reply, stored, sent);
 }
@@ -343,11 +355,17 @@ static void on_put(struct engine *engine, struct slot *slot, const struct reply 
         on_transport(engine, slot, reply, true);
 }
 
+static bool opened_session(const struct reply *reply)
+{
+    return reply->transport == TRANSPORT_OK && is_success(reply) && reply->has_location &&
+           !reply->location_refused;
+}
+
 static void on_start(struct engine *engine, struct slot *slot, const struct reply *reply)
 {
     if (reply->transport != TRANSPORT_OK) {
         on_transport(engine, slot, reply, false);
-    } else if (is_success(reply) && reply->has_location && !reply->location_refused) {
+    } else if (opened_session(reply)) {
         slot->session_unsaved = slot->session_open = true;
         slot->job.session_at_ms = engine->now.wall_ms;
     } else if (is_success(reply) || reply->location_refused || reply->status / 100 == 3) {
@@ -419,6 +437,14 @@ static void on_cancel(struct engine *engine, struct slot *slot, const struct rep
         slot->in_doubt = true;
         retry_later(engine, slot, &note, reply->retry_after_ms);
     }
+}
+
+/* The reply crossed the abort: its session is nobody's, and is cancelled before the slot is forgotten (P16).
+ */
+void reply_after_lease(struct slot *slot, enum action_type doing, const struct reply *reply)
+{
+    if (doing == ACTION_START && opened_session(reply))
+        slot->session_unsaved = slot->session_open = true;
 }
 
 void reply_handle(struct engine *engine, struct slot *slot, enum action_type doing, const struct reply *reply)

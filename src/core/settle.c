@@ -87,6 +87,14 @@ void settle_fail(struct slot *slot, const struct audit_note *note)
         slot->cancel_session = slot->job.has_session;
 }
 
+/* The outcome leaves nothing of the session in the store: neither its offset nor digests of what it got. */
+void settle_without_session(struct slot *slot)
+{
+    slot->outcome.clear_session = slot->job.has_session;
+    slot->outcome.set_confirmed = false;
+    slot->outcome.chunk.size_bytes = 0;
+}
+
 void settle_source_changed(struct slot *slot, const char *message)
 {
     struct audit_note note = note_make("held", "sourceChanged", message);
@@ -94,8 +102,8 @@ void settle_source_changed(struct slot *slot, const char *message)
     enum job_cause cause = slot->last_byte_may_be_out ? CAUSE_AMBIGUOUS : CAUSE_SOURCE_CHANGED;
     if (!settle_with_error(slot, JOB_HELD, cause, 0, &note) || cause == CAUSE_AMBIGUOUS)
         return;
-    slot->cancel_session = slot->outcome.clear_session = slot->job.has_session;
-    slot->outcome.set_confirmed = false;
+    slot->cancel_session = slot->job.has_session;
+    settle_without_session(slot);
 }
 
 void settle_wait_until(struct slot *slot, int64_t next_at_ms, const struct audit_note *note)

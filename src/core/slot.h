@@ -154,6 +154,7 @@ struct job_write save_write(const struct slot *slot);
 
 void reply_handle(struct engine *engine, struct slot *slot, enum action_type doing,
                   const struct reply *reply);
+void reply_after_lease(struct slot *slot, enum action_type doing, const struct reply *reply);
 void reply_on_token(struct engine *engine, struct slot *slot, const struct event *event);
 void reply_on_source(struct engine *engine, struct slot *slot, const struct event *event);
 void reply_on_opened(struct engine *engine, struct slot *slot, enum open_result result);
@@ -169,6 +170,7 @@ void settle_hold(struct slot *slot, enum job_cause cause, const char *reason, co
 void settle_hold_until(struct slot *slot, enum job_cause cause, int64_t next_at_ms,
                        const struct audit_note *note);
 void settle_fail(struct slot *slot, const struct audit_note *note);
+void settle_without_session(struct slot *slot);
 void settle_source_changed(struct slot *slot, const char *message);
 void settle_wait(struct engine *engine, struct slot *slot, int64_t at_least_ms);
 void settle_wait_until(struct slot *slot, int64_t next_at_ms, const struct audit_note *note);
