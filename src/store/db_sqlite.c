@@ -50,8 +50,22 @@ static int damage_error(const struct db_sqlite *db, int primary, struct err *err
         sqlite3_errmsg(db->handle), db->path);
 }
 
-int db_sqlite_error(const struct db_sqlite *db, int rc, struct err *err)
+/* After a failed sync the kernel may have dropped what it could not write and say the next time that all is
+ * well. So nothing more is done through this handle: whoever opens the store anew recovers it from its log.
+ */
+static int broken_error(const struct db_sqlite *db, struct err *err)
 {
+    return err_set(err, ERR_STORE, "writing %s failed earlier: check the disk, then start again", db->path);
+}
+
+static bool is_sync_failure(int rc)
+{
+    return rc == SQLITE_IOERR_FSYNC || rc == SQLITE_IOERR_DIR_FSYNC;
+}
+
+int db_sqlite_error(struct db_sqlite *db, int rc, struct err *err)
+{
+    db->is_broken = db->is_broken || is_sync_failure(rc);
     const char *path = db->path;
     const char *text = sqlite3_errmsg(db->handle);
     switch (rc & 0xff) {
@@ -142,6 +156,8 @@ static int bind_value(sqlite3_stmt *handle, int at, const struct db_value *value
 static int bind(struct db *db, void *prepared, const struct db_value *args, size_t count, struct err *err)
 {
     struct sqlite_stmt *stmt = prepared;
+    if (self(db)->is_broken)
+        return broken_error(self(db), err);
     if ((int)count != sqlite3_bind_parameter_count(stmt->handle))
         return err_set(err, ERR_INTERNAL, "%zu values for a statement of %d parameters: %s", count,
                        sqlite3_bind_parameter_count(stmt->handle), sqlite3_sql(stmt->handle));
