@@ -20,9 +20,17 @@ static void token_trouble(struct slot *slot, enum channel_state state, const str
         settle_channel(slot, state, 0, &note);
 }
 
+/* A token that has ended before it came is none: asking again at once could go on for ever (K05). */
+static enum token_result token_result_of(const struct engine *engine, const struct event *event)
+{
+    int64_t end_mono_ms = event->token.expires_at_mono_ms;
+    bool has_ended = end_mono_ms && engine->now.mono_ms >= end_mono_ms;
+    return event->token.result == TOKEN_OK && has_ended ? TOKEN_TRANSIENT : event->token.result;
+}
+
 void reply_on_token(struct engine *engine, struct slot *slot, const struct event *event)
 {
-    switch (event->token.result) {
+    switch (token_result_of(engine, event)) {
     case TOKEN_OK:
         slot->has_token = true;
         slot->token_end_mono_ms = event->token.expires_at_mono_ms;
