@@ -1,0 +1,513 @@
+/* Leases: kept, lost, run out, given back; and what a pause or a cancel does in each phase. */
+#include "harness.h"
+
+/* The next renewal tells that the owner wants the job cancelled. */
+static void cancel(struct harness *h)
+{
+    h->cancel_wanted = true;
+    harness_advance(h, LEASE_MS_DEFAULT / 3 + 1);
+}
+
+/* ---- kept ---- */
+
+static void a_lease_is_renewed_at_a_third_for_as_long_as_a_put_takes(void **state)
+{
+    (void)state;
+    struct harness *h = harness_in_mid_file();
+    harness_advance(h, 3600000);
+    EXPECT_NOTHING(h);
+    assert_in_range(h->renew_count, 239, 241);
+    answer(h, reply_range(2 * CHUNK));
+    EXPECT(h, "store confirmed 524288 chunk 262144+262144", "put 524288+262144");
+    harness_free(h);
+}
+
+static void d07_a_renewal_that_fails_is_repeated_until_the_lease_ends(void **state)
+{
+    (void)state;
+    struct harness *h = harness_in_mid_file();
+    h->renews = false;
+    harness_advance(h, LEASE_MS_DEFAULT / 3);
+    EXPECT(h, "renew");
+    answer_renewed(h, WRITE_FAILED);
+    EXPECT_NOTHING(h);
+    harness_advance(h, 1500);
+    EXPECT(h, "renew");
+    answer_renewed(h, WRITE_OK);
+    harness_advance(h, LEASE_MS_DEFAULT / 3);
+    EXPECT(h, "renew");
+    harness_free(h);
+}
+
+/* ---- lost ---- */
+
+static void x07_a_write_of_an_older_epoch_ends_everything(void **state)
+{
+    (void)state;
+    struct harness *h = harness_in_mid_file();
+    answer(h, reply_range(2 * CHUNK));
+    EXPECT(h, "store confirmed 524288 chunk 262144+262144", "put 524288+262144");
+    answer_progress(h, WRITE_LEASE_LOST);
+    EXPECT(h, "abort put");
+    answer(h, reply_transport(TRANSPORT_ABORTED));
+    EXPECT(h, "forget");
+    assert_int_equal(engine_active_count(h->engine), 0);
+    harness_free(h);
+}
+
+static void x07_a_main_write_of_an_older_epoch_forgets_the_job(void **state)
+{
+    (void)state;
+    struct harness *h = harness_in_mid_file();
+    answer(h, reply_after(503, 100000));
+    EXPECT(h, "store -> waiting release confirmed 262144 chunk 262144+262144 waits 1 (http 503)");
+    answer_stored(h, WRITE_LEASE_LOST);
+    EXPECT(h, "forget");
+    harness_free(h);
+}
+
+static void x07_a_renewal_of_an_older_epoch_stops_the_put(void **state)
+{
+    (void)state;
+    struct harness *h = harness_in_mid_file();
+    h->renews = false;
+    harness_advance(h, LEASE_MS_DEFAULT / 3);
+    answer_renewed(h, WRITE_LEASE_LOST);
+    EXPECT(h, "renew", "abort put");
+    answer(h, reply_range(2 * CHUNK)); /* what it says is not for us any more */
+    EXPECT(h, "forget");
+    harness_free(h);
+}
+
+static void x02_not_renewed_in_time_stops_the_put_before_the_lease_ends(void **state)
+{
+    (void)state;
+    struct harness *h = harness_in_mid_file();
+    h->renews = false;
+    int64_t begin_ms = h->mono_ms;
+    while (strstr(h->text, "abort put") == NULL && h->mono_ms < begin_ms + LEASE_MS_DEFAULT)
+        harness_advance(h, 100);
+    EXPECT(h, "renew", "abort put");
+    assert_true(h->mono_ms - begin_ms <= LEASE_MS_DEFAULT - LEASE_MARGIN_MS);
+    answer(h, reply_transport(TRANSPORT_ABORTED));
+    EXPECT_NOTHING(h); /* the renewal is still to be answered */
+    answer_renewed(h, WRITE_OK);
+    EXPECT(h, "forget");
+    harness_free(h);
+}
+
+static void x02_stopped_for_longer_than_the_lease_writes_nothing(void **state)
+{
+    (void)state;
+    struct harness *h = harness_in_mid_file();
+    harness_stop(h, LEASE_MS_DEFAULT + 1000);
+    answer(h, reply_range(2 * CHUNK)); /* it waited in the socket */
+    EXPECT(h, "forget");
+    harness_free(h);
+}
+
+static void x02_stopped_during_the_last_put_does_not_store_the_video(void **state)
+{
+    (void)state;
+    struct harness *h = harness_at_last_put();
+    harness_stop(h, LEASE_MS_DEFAULT + 1000);
+    answer(h, reply_video("abc"));
+    EXPECT(h, "forget"); /* whoever has the job now finds it by the query */
+    harness_free(h);
+}
+
+static void x02_stopped_while_backing_off_sends_nothing(void **state)
+{
+    (void)state;
+    struct harness *h = harness_in_mid_file();
+    answer(h, reply_of(503));
+    EXPECT_NOTHING(h);
+    harness_stop(h, LEASE_MS_DEFAULT);
+    harness_tick(h);
+    EXPECT(h, "forget");
+    harness_free(h);
+}
+
+/* ---- the store fails ---- */
+
+static void d01_a_write_whose_outcome_is_unknown_is_repeated(void **state)
+{
+    (void)state;
+    struct harness *h = harness_at_last_put();
+    answer(h, reply_video("abc"));
+    harness_skip(h);
+    for (int i = 0; i < 5; i++) {
+        answer_stored(h, WRITE_FAILED);
+        EXPECT_NOTHING(h);
+        assert_in_range(harness_wait(h, 2000), 200, 2000);
+        EXPECT(h, "store -> finishing confirmed 262144 chunk 0+262144 video abc");
+    }
+    answer_stored(h, WRITE_OK);
+    EXPECT(h, "store -> completed release");
+    harness_free(h);
+}
+
+static void d01_no_byte_leaves_while_the_session_is_not_stored(void **state)
+{
+    (void)state;
+    struct harness *h = harness_new();
+    struct job_claim claim = claim_of(1000);
+    harness_claim(h, &claim);
+    answer_token(h, TOKEN_OK);
+    answer_source(h, SOURCE_OK);
+    answer_stored(h, WRITE_OK);
+    answer(h, reply_location());
+    harness_skip(h);
+    answer_stored(h, WRITE_FAILED);
+    EXPECT_NOTHING(h);
+    harness_wait(h, 2000);
+    EXPECT(h, "store session finalizing confirmed 0");
+    harness_free(h);
+}
+
+static void d05_progress_that_is_not_stored_is_stored_later(void **state)
+{
+    (void)state;
+    struct harness *h = harness_in_mid_file();
+    answer(h, reply_range(2 * CHUNK));
+    harness_skip(h);
+    answer_progress(h, WRITE_FAILED);
+    EXPECT(h, "store confirmed 524288");
+    harness_free(h);
+}
+
+/* ---- drain ---- */
+
+static void x03_drain_stops_the_put_and_gives_the_lease_back(void **state)
+{
+    (void)state;
+    struct harness *h = harness_in_mid_file();
+    harness_drain(h);
+    EXPECT(h, "abort put");
+    assert_false(engine_is_idle(h->engine));
+    answer(h, reply_transport(TRANSPORT_ABORTED));
+    EXPECT(h, "store -> queued release confirmed 262144");
+    answer_stored(h, WRITE_OK);
+    EXPECT(h, "forget");
+    assert_true(engine_is_idle(h->engine));
+    assert_true(engine_next_tick_mono_ms(h->engine) == INT64_MAX); /* claims nothing more */
+    harness_free(h);
+}
+
+static void x03_drain_ends_a_pause_at_once(void **state)
+{
+    (void)state;
+    struct harness *h = harness_in_mid_file();
+    answer(h, reply_after(503, 60000));
+    harness_drain(h);
+    EXPECT(h, "store -> queued release confirmed 262144 chunk 262144+262144");
+    harness_free(h);
+}
+
+static void x03_drain_first_stores_a_video_that_has_come(void **state)
+{
+    (void)state;
+    struct harness *h = harness_at_last_put();
+    harness_drain(h);
+    EXPECT(h, "abort put");
+    answer(h, reply_video("abc")); /* it crossed the abort */
+    EXPECT(h, "store -> finishing confirmed 262144 chunk 0+262144 video abc");
+    answer_stored(h, WRITE_OK);
+    EXPECT(h, "store -> finishing release");
+    harness_free(h);
+}
+
+static void x03_drain_first_stores_a_session_that_has_come(void **state)
+{
+    (void)state;
+    struct harness *h = harness_new();
+    struct job_claim claim = claim_of(2 * CHUNK);
+    harness_claim(h, &claim);
+    answer_token(h, TOKEN_OK);
+    answer_source(h, SOURCE_OK);
+    answer_stored(h, WRITE_OK);
+    harness_skip(h);
+    harness_drain(h);
+    EXPECT(h, "abort start");
+    answer(h, reply_location());
+    EXPECT(h, "store session confirmed 0");
+    answer_stored(h, WRITE_OK);
+    EXPECT(h, "store -> queued release confirmed 0");
+    harness_free(h);
+}
+
+static void x03_drain_gives_every_slot_back(void **state)
+{
+    (void)state;
+    struct harness *h = harness_new();
+    for (int i = 0; i < HARNESS_SLOTS; i++) {
+        struct job_claim claim = claim_of(5 * CHUNK);
+        claim.id.text[1] = (char)('1' + i);
+        harness_claim(h, &claim);
+    }
+    harness_skip(h);
+    harness_drain(h);
+    for (uint32_t slot = 0; slot < HARNESS_SLOTS; slot++) {
+        struct event event = {.type = EVENT_TOKEN, .op = h->slots[slot].main.op, .slot = slot};
+        h->slots[slot].main.op = 0;
+        harness_event(h, &event);
+        assert_int_equal(h->write.state, JOB_QUEUED);
+        event = (struct event){.type = EVENT_STORED, .op = h->slots[slot].main.op, .slot = slot};
+        h->slots[slot].main.op = 0;
+        harness_event(h, &event);
+    }
+    assert_true(engine_is_idle(h->engine));
+    harness_free(h);
+}
+
+/* ---- cancel ---- */
+
+static void cancel_before_the_session_needs_nothing_of_youtube(void **state)
+{
+    (void)state;
+    struct harness *h = harness_new();
+    struct job_claim claim = claim_of(1000);
+    claim.cancel_wanted = true;
+    harness_claim(h, &claim);
+    EXPECT(h, "store -> cancelled release");
+    harness_free(h);
+}
+
+static void cancel_in_mid_file_deletes_the_session(void **state)
+{
+    (void)state;
+    struct harness *h = harness_in_mid_file();
+    cancel(h);
+    EXPECT(h, "abort put");
+    answer(h, reply_transport(TRANSPORT_ABORTED));
+    EXPECT(h, "cancel session");
+    answer(h, reply_of(404)); /* best effort: any answer will do */
+    EXPECT(h, "store -> cancelled release confirmed 262144");
+    harness_free(h);
+}
+
+static void cancel_while_a_session_is_opened_deletes_it(void **state)
+{
+    (void)state;
+    struct harness *h = harness_new();
+    struct job_claim claim = claim_of(2 * CHUNK);
+    harness_claim(h, &claim);
+    answer_token(h, TOKEN_OK);
+    answer_source(h, SOURCE_OK);
+    answer_stored(h, WRITE_OK);
+    harness_skip(h);
+    cancel(h);
+    EXPECT(h, "abort start");
+    answer(h, reply_location());
+    EXPECT(h, "store session confirmed 0");
+    answer_stored(h, WRITE_OK);
+    EXPECT(h, "cancel session");
+    answer(h, reply_of(499));
+    EXPECT(h, "store -> cancelled release confirmed 0");
+    harness_free(h);
+}
+
+static void cancel_while_backing_off_is_done_after_the_pause(void **state)
+{
+    (void)state;
+    struct harness *h = harness_in_mid_file();
+    answer(h, reply_after(503, 60000));
+    cancel(h);
+    harness_wait(h, 64000);
+    EXPECT(h, "cancel session");
+    harness_free(h);
+}
+
+/* The last byte is out: only a session that is known to be dead makes no video any more. */
+static void cancel_after_the_last_byte_asks_the_session_first(void **state)
+{
+    (void)state;
+    struct harness *h = harness_at_last_put();
+    cancel(h);
+    EXPECT(h, "abort put");
+    struct reply reply = reply_transport(TRANSPORT_ABORTED);
+    reply.sent_bytes = CHUNK;
+    answer(h, reply);
+    EXPECT(h, "query");
+    answer(h, reply_range(CHUNK / 2)); /* not done */
+    EXPECT(h, "store confirmed 131072 chunk 0+262144", "cancel session");
+    answer_progress(h, WRITE_OK);
+    answer(h, reply_of(499));
+    EXPECT(h, "store -> cancelled release confirmed 131072");
+    harness_free(h);
+}
+
+static void cancel_after_the_last_byte_may_be_too_late(void **state)
+{
+    (void)state;
+    struct harness *h = harness_at_last_put();
+    cancel(h);
+    struct reply reply = reply_transport(TRANSPORT_ABORTED);
+    reply.sent_bytes = CHUNK;
+    answer(h, reply);
+    EXPECT(h, "abort put", "query");
+    answer(h, reply_video("abc"));
+    EXPECT(h, "store -> finishing confirmed 262144 chunk 0+262144 video abc");
+    answer_stored(h, WRITE_OK);
+    EXPECT(h, "store -> completed release");
+    harness_free(h);
+}
+
+static void cancel_of_a_session_that_is_gone_after_the_last_byte_reconciles(void **state)
+{
+    (void)state;
+    struct harness *h = harness_at_last_put();
+    cancel(h);
+    struct reply reply = reply_transport(TRANSPORT_ABORTED);
+    reply.sent_bytes = CHUNK;
+    answer(h, reply);
+    answer(h, reply_range(1));
+    answer_progress(h, WRITE_OK);
+    harness_skip(h);
+    answer(h, reply_of(404)); /* dead, but finished or not? */
+    EXPECT(h, "store dead");
+    answer_stored(h, WRITE_OK);
+    EXPECT(h, "store units+8");
+    harness_free(h);
+}
+
+static void cancel_by_a_takeover_asks_too(void **state)
+{
+    (void)state;
+    struct harness *h = harness_new();
+    struct job_claim claim = claim_with_session(1000, 0);
+    claim.finalizing = claim.cancel_wanted = true;
+    harness_claim(h, &claim);
+    EXPECT(h, "token");
+    answer_token(h, TOKEN_OK);
+    EXPECT(h, "open session");
+    answer_opened(h, OPEN_OK);
+    EXPECT(h, "query");
+    harness_free(h);
+}
+
+static void cancel_without_a_token_cannot_tell(void **state)
+{
+    (void)state;
+    struct harness *h = harness_new();
+    struct job_claim claim = claim_with_session(1000, 0);
+    claim.finalizing = claim.cancel_wanted = true;
+    harness_claim(h, &claim);
+    answer_token(h, TOKEN_REVOKED);
+    assert_outcome(h, JOB_HELD, CAUSE_AMBIGUOUS, 0, 0);
+    harness_free(h);
+}
+
+static void cancel_after_the_video_exists_changes_nothing(void **state)
+{
+    (void)state;
+    struct harness *h = harness_new();
+    struct job_claim claim = claim_with_session(1000, 1000);
+    claim.state = JOB_FINISHING;
+    claim.cancel_wanted = true;
+    strcpy(claim.video_id, "abc");
+    harness_claim(h, &claim);
+    EXPECT(h, "store -> completed release");
+    harness_free(h);
+}
+
+/* ---- a channel that stops ---- */
+
+static void a_pause_holds_after_the_chunk_under_way(void **state)
+{
+    (void)state;
+    static const enum channel_state states[] = {CHANNEL_PAUSED, CHANNEL_FROZEN, CHANNEL_AUTH};
+    static const enum job_cause causes[] = {CAUSE_CHANNEL_PAUSED, CAUSE_CHANNEL_FROZEN, CAUSE_CHANNEL_AUTH};
+    for (int i = 0; i < 3; i++) {
+        struct harness *h = harness_in_mid_file();
+        h->channel = states[i];
+        harness_advance(h, LEASE_MS_DEFAULT / 3 + 1);
+        EXPECT_NOTHING(h);
+        answer(h, reply_range(2 * CHUNK));
+        assert_outcome(h, JOB_HELD, causes[i], 0, 0);
+        assert_false(h->write.clear_session);
+        assert_false(h->write.set_waits);
+        harness_free(h);
+    }
+}
+
+static void a_limit_of_the_channel_does_not_stop_what_runs(void **state)
+{
+    (void)state;
+    struct harness *h = harness_in_mid_file();
+    h->channel = CHANNEL_LIMITED;
+    harness_advance(h, LEASE_MS_DEFAULT / 3 + 1);
+    answer(h, reply_range(2 * CHUNK));
+    EXPECT(h, "store confirmed 524288 chunk 262144+262144", "put 524288+262144");
+    harness_free(h);
+}
+
+static void a_video_that_exists_outranks_a_pause(void **state)
+{
+    (void)state;
+    struct harness *h = harness_at_last_put();
+    h->channel = CHANNEL_PAUSED;
+    harness_advance(h, LEASE_MS_DEFAULT / 3 + 1);
+    EXPECT_NOTHING(h);
+    answer(h, reply_video("abc"));
+    EXPECT(h, "store -> finishing confirmed 262144 chunk 0+262144 video abc");
+    answer_stored(h, WRITE_OK);
+    EXPECT(h, "store -> completed release");
+    harness_free(h);
+}
+
+static void a_pause_during_the_check_does_not_hide_the_video(void **state)
+{
+    (void)state;
+    struct engine_config config = harness_config();
+    config.check_video = true;
+    struct harness *h = harness_new_with(&config);
+    reach_put(h, 1000);
+    answer(h, reply_video("abc"));
+    answer_stored(h, WRITE_OK);
+    harness_skip(h);
+    h->channel = CHANNEL_PAUSED;
+    harness_advance(h, LEASE_MS_DEFAULT);
+    EXPECT_NOTHING(h);
+    answer(h, reply_reason(403, "quotaExceeded"));
+    assert_outcome(h, JOB_FINISHING, CAUSE_NONE, 1, 86400000); /* not held: the video exists */
+    harness_free(h);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_lease_is_renewed_at_a_third_for_as_long_as_a_put_takes),
+        cmocka_unit_test(d07_a_renewal_that_fails_is_repeated_until_the_lease_ends),
+        cmocka_unit_test(x07_a_write_of_an_older_epoch_ends_everything),
+        cmocka_unit_test(x07_a_main_write_of_an_older_epoch_forgets_the_job),
+        cmocka_unit_test(x07_a_renewal_of_an_older_epoch_stops_the_put),
+        cmocka_unit_test(x02_not_renewed_in_time_stops_the_put_before_the_lease_ends),
+        cmocka_unit_test(x02_stopped_for_longer_than_the_lease_writes_nothing),
+        cmocka_unit_test(x02_stopped_during_the_last_put_does_not_store_the_video),
+        cmocka_unit_test(x02_stopped_while_backing_off_sends_nothing),
+        cmocka_unit_test(d01_a_write_whose_outcome_is_unknown_is_repeated),
+        cmocka_unit_test(d01_no_byte_leaves_while_the_session_is_not_stored),
+        cmocka_unit_test(d05_progress_that_is_not_stored_is_stored_later),
+        cmocka_unit_test(x03_drain_stops_the_put_and_gives_the_lease_back),
+        cmocka_unit_test(x03_drain_ends_a_pause_at_once),
+        cmocka_unit_test(x03_drain_first_stores_a_video_that_has_come),
+        cmocka_unit_test(x03_drain_first_stores_a_session_that_has_come),
+        cmocka_unit_test(x03_drain_gives_every_slot_back),
+        cmocka_unit_test(cancel_before_the_session_needs_nothing_of_youtube),
+        cmocka_unit_test(cancel_in_mid_file_deletes_the_session),
+        cmocka_unit_test(cancel_while_a_session_is_opened_deletes_it),
+        cmocka_unit_test(cancel_while_backing_off_is_done_after_the_pause),
+        cmocka_unit_test(cancel_after_the_last_byte_asks_the_session_first),
+        cmocka_unit_test(cancel_after_the_last_byte_may_be_too_late),
+        cmocka_unit_test(cancel_of_a_session_that_is_gone_after_the_last_byte_reconciles),
+        cmocka_unit_test(cancel_by_a_takeover_asks_too),
+        cmocka_unit_test(cancel_without_a_token_cannot_tell),
+        cmocka_unit_test(cancel_after_the_video_exists_changes_nothing),
+        cmocka_unit_test(a_pause_holds_after_the_chunk_under_way),
+        cmocka_unit_test(a_limit_of_the_channel_does_not_stop_what_runs),
+        cmocka_unit_test(a_video_that_exists_outranks_a_pause),
+        cmocka_unit_test(a_pause_during_the_check_does_not_hide_the_video),
+    };
+    return RUN_UNIT_TESTS(tests);
+}
