@@ -1,0 +1,220 @@
+"""Runs the sluice binary in a home of its own, as a person or a script would.
+
+    with Emulator() as emulator, Sluice(emulator) as sluice:
+        sluice.ready("main")                       # init, client import, a login in the first channel
+        clip = sluice.file("clip.mp4", 300_000)
+        job = sluice.ok("add", clip, "--channel", "main").line
+        sluice.ok("worker", "--drain")
+        assert sluice.job(job)["state"] == "completed"
+
+The binary: src/cli/sluice in the build folder $SLUICE_BUILD (default: build/ in the root of the sources). Nothing of the
+caller's environment reaches it but PATH and what sanitizers need. Only the standard library is used.
+"""
+
+import http.client
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import tempfile
+import urllib.parse
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+# Short enough for tests, long enough for a slow machine.
+FAST = {"retry_base_ms": "20", "retry_cap_ms": "200"}
+
+
+def program():
+    return str(pathlib.Path(os.environ.get("SLUICE_BUILD", ROOT / "build")) / "src" / "cli" / "sluice")
+
+
+class Result:
+    """What a command has left behind: `rc`, `out`, `err`."""
+
+    def __init__(self, rc, out, err):
+        self.rc, self.out, self.err = rc, out, err
+
+    @property
+    def line(self):
+        """The one line on standard output."""
+        lines = self.out.splitlines()
+        assert len(lines) == 1, self
+        return lines[0]
+
+    @property
+    def lines(self):
+        return self.out.splitlines()
+
+    @property
+    def json(self):
+        """The one object on standard output."""
+        return json.loads(self.line)
+
+    @property
+    def objects(self):
+        """One object a line of standard output."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def errors(self):
+        """The objects on standard error (with --json)."""
+        return [json.loads(line) for line in self.err.splitlines() if line.startswith("{")]
+
+    def __repr__(self):
+        return f"<rc {self.rc}\nout: {self.out}\nerr: {self.err}>"
+
+
+class Sluice:
+    """One installation: home, configuration, store, key. `settings` are keys of sluice.conf."""
+
+    def __init__(self, emulator=None, **settings):
+        self.emulator = emulator
+        self.home = pathlib.Path(tempfile.mkdtemp(prefix="sluice-test-"))
+        self.media = self.home / "media"
+        self.media.mkdir()
+        self.state = self.home / "state"
+        self.store = self.state / "sluice" / "sluice.db"
+        self.key_file = self.state / "sluice" / "sluice.key"
+        self.config = self.home / "sluice.conf"
+        self.env = {
+            name: value for name, value in os.environ.items()
+            if name in ("PATH", "LANG", "TMPDIR", "LD_LIBRARY_PATH") or name.endswith("SAN_OPTIONS")}
+        self.env.update(HOME=str(self.home), XDG_STATE_HOME=str(self.state), SLUICE_CONFIG=str(self.config))
+        values = {"media_root": str(self.media), **FAST}
+        if emulator:
+            values.update(api_root=emulator.url, allow_plain_loopback="yes")
+            if emulator.is_tls:
+                values["ca_file"] = emulator.ca
+        self.configure(**{**values, **settings})
+        self.processes = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            for stream in (process.stdin, process.stdout, process.stderr):
+                if stream:
+                    stream.close()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def configure(self, **settings):
+        """Writes sluice.conf anew: what was set before stays unless it is given again; None takes a key out."""
+        self.settings = {**getattr(self, "settings", {}), **settings}
+        lines = [f"{key} = {value}\n" for key, value in self.settings.items() if value is not None]
+        self.config.write_text("# made by a test\n" + "".join(lines))
+
+    # ---- running
+
+    def run(self, *args, stdin="", timeout_s=120, env=None, cwd=None):
+        done = subprocess.run(
+            [program(), *map(str, args)], input=stdin, capture_output=True, text=True, errors="surrogateescape",
+            timeout=timeout_s, env={**self.env, **(env or {})}, cwd=cwd or self.home)
+        assert done.returncode >= 0, f"{args} died of signal {-done.returncode}: {done.stderr}"
+        assert "Sanitizer" not in done.stderr and "runtime error:" not in done.stderr, done.stderr
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def ok(self, *args, **kwargs):
+        """Runs it and fails the test unless it succeeds."""
+        result = self.run(*args, **kwargs)
+        assert result.rc == 0, (args, result)
+        return result
+
+    def fails(self, rc, *args, **kwargs):
+        """Runs it and fails the test unless it exits with `rc` and says why on standard error."""
+        result = self.run(*args, **kwargs)
+        assert result.rc == rc, (args, result)
+        assert result.err.strip(), f"{args}: exit code {rc} without a word"
+        return result
+
+    def start(self, *args, env=None, **kwargs):
+        """Starts it and returns at once; what still runs at the end of the test is killed."""
+        process = subprocess.Popen(
+            [program(), *map(str, args)], env={**self.env, **(env or {})}, cwd=self.home, text=True,
+            **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **kwargs})
+        self.processes.append(process)
+        return process
+
+    @staticmethod
+    def finish(process, timeout_s=60):
+        """Waits for a started process."""
+        out, err = process.communicate(timeout=timeout_s)
+        return Result(process.returncode, out or "", err or "")
+
+    @staticmethod
+    def interrupt(process):
+        os.kill(process.pid, signal.SIGINT)
+
+    # ---- common steps
+
+    def file(self, name, size=300_000, seed=None):
+        """A file of random bytes beneath the media root; its seed is its name unless given."""
+        path = self.media / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(random.Random(seed if seed is not None else name).randbytes(size))
+        return path
+
+    def job(self, job_id):
+        return self.ok("job", "show", job_id, "--json").json
+
+    def jobs(self):
+        return self.ok("job", "list", "--json").objects
+
+    def audit(self, *job_id):
+        return self.ok("audit", *job_id, "--json").objects
+
+    def ready(self, *names):
+        """init, client import, and a login for each name: the first in the emulator's first channel, and so on."""
+        self.ok("init")
+        self.ok("client", "import", self.emulator.client_secret)
+        for name, channel in zip(names, self.emulator.channels()):
+            result, page = self.login(name, channel["id"])
+            assert result.rc == 0, (result, page)
+
+    def login(self, name, channel_id, *options, **answer):
+        """`channel login` through the consent page, answered in advance for that channel. Returns the command's
+        result and the page that the browser shows at the end."""
+        self.emulator.ctl("approve", {"channel": channel_id, **answer})
+        process = self.start("channel", "login", name, "--no-browser", *options)
+        url = process.stdout.readline().strip()
+        if not url:
+            return self.finish(process), ""
+        page = self.follow(url)
+        return self.finish(process), page
+
+    def redirect_of(self, url):
+        """Where the consent page sends the browser, for a consent that was answered in advance."""
+        reply = self.emulator.request("GET", url)
+        assert reply.status == 302, reply
+        return reply.headers["Location"]
+
+    def follow(self, url):
+        return browse(self.redirect_of(url)).body
+
+
+class Page:
+    def __init__(self, status, body):
+        self.status, self.body = status, body
+
+
+def browse(url, host=None):
+    """A GET as a browser sends it, on plain http to this machine."""
+    parts = urllib.parse.urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
+    try:
+        connection.request("GET", (parts.path or "/") + ("?" + parts.query if parts.query else ""),
+                           headers={"Host": host} if host else {})
+        reply = connection.getresponse()
+        return Page(reply.status, reply.read().decode())
+    finally:
+        connection.close()
