@@ -64,6 +64,33 @@ static void get_sessions(struct request *request, json_t *body)
     reply_take_json(&request->reply, 200, sessions_list(&request->state->sessions));
 }
 
+static void add_secret(json_t *list, const char *text)
+{
+    if (text && *text)
+        json_array_append_new(list, json_string(text));
+}
+
+/* What must not be found anywhere outside: a test plants these by using the emulator, and looks for them. */
+static void get_secrets(struct request *request, json_t *body)
+{
+    const struct state *state = request->state;
+    const struct map *access = &state->tokens.by_access, *sessions = &state->sessions.by_id;
+    json_t *clients = json_array(), *refresh_tokens = json_array();
+    json_t *access_tokens = json_array(), *upload_ids = json_array();
+    (void)body;
+    for (size_t i = 0; i < CLIENT_COUNT; i++)
+        add_secret(clients, state->clients.clients[i].secret);
+    for (size_t i = 0; i < state->tokens.grant_count; i++)
+        add_secret(refresh_tokens, state->tokens.grants[i]->refresh_token);
+    for (size_t i = 0; i < access->size; i++)
+        add_secret(access_tokens, access->slots[i].key);
+    for (size_t i = 0; i < sessions->size; i++)
+        add_secret(upload_ids, sessions->slots[i].key);
+    reply_take_json(&request->reply, 200,
+                    json_pack("{s:o, s:o, s:o, s:o}", "client_secrets", clients, "refresh_tokens",
+                              refresh_tokens, "access_tokens", access_tokens, "upload_ids", upload_ids));
+}
+
 static void get_violations(struct request *request, json_t *body)
 {
     (void)body;
@@ -412,29 +439,18 @@ static const struct {
     const char *name;
     void (*handle)(struct request *request, json_t *body); /* body: NULL for GET and DELETE */
 } controls[] = {
-    {"GET", "videos", get_videos},
-    {"GET", "journal", get_journal},
-    {"GET", "sessions", get_sessions},
-    {"POST", "sessions", post_sessions},
-    {"GET", "violations", get_violations},
-    {"GET", "channels", get_channels},
-    {"POST", "channels", post_channels},
-    {"GET", "faults", get_faults},
-    {"POST", "faults", post_faults},
-    {"DELETE", "faults", delete_faults},
-    {"GET", "clock", get_clock},
-    {"POST", "clock", post_clock},
-    {"GET", "settings", get_settings},
-    {"POST", "settings", post_settings},
-    {"GET", "quota", get_quota},
-    {"POST", "quota", post_quota},
-    {"POST", "approve", post_approve},
-    {"GET", "device", get_devices},
-    {"POST", "device", post_device},
-    {"POST", "token", post_token},
-    {"POST", "revoke", post_revoke},
-    {"POST", "expire", post_expire},
-    {"POST", "processing", post_processing},
+    {"GET", "videos", get_videos},         {"GET", "journal", get_journal},
+    {"GET", "sessions", get_sessions},     {"POST", "sessions", post_sessions},
+    {"GET", "violations", get_violations}, {"GET", "secrets", get_secrets},
+    {"GET", "channels", get_channels},     {"POST", "channels", post_channels},
+    {"GET", "faults", get_faults},         {"POST", "faults", post_faults},
+    {"DELETE", "faults", delete_faults},   {"GET", "clock", get_clock},
+    {"POST", "clock", post_clock},         {"GET", "settings", get_settings},
+    {"POST", "settings", post_settings},   {"GET", "quota", get_quota},
+    {"POST", "quota", post_quota},         {"POST", "approve", post_approve},
+    {"GET", "device", get_devices},        {"POST", "device", post_device},
+    {"POST", "token", post_token},         {"POST", "revoke", post_revoke},
+    {"POST", "expire", post_expire},       {"POST", "processing", post_processing},
     {"POST", "reset", post_reset},
 };
 

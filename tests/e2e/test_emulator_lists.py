@@ -226,6 +226,16 @@ def test_reset_forgets_all_but_consents(emulator, channel, token):
     assert emulator.start_reply(token).status == 401
 
 
+def test_secrets_are_listed_for_those_who_look_for_them(emulator, channel):
+    tokens = emulator.tokens(channel["id"])
+    location = emulator.start(tokens["access_token"], 100)
+    secrets = emulator.ctl("secrets")
+    assert secrets["refresh_tokens"] == [tokens["refresh_token"]]
+    assert secrets["access_tokens"] == [tokens["access_token"]]
+    assert [upload_id in location for upload_id in secrets["upload_ids"]] == [True]
+    assert emulator.client()["client_secret"] in secrets["client_secrets"]
+
+
 def test_controls_that_do_not_exist_or_are_wrong(emulator):
     assert emulator.request("GET", "/_ctl/none").status == 404
     assert emulator.request("POST", "/_ctl/faults", body="{").status == 400
