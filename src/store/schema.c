@@ -114,7 +114,8 @@ static const char job_sql[] =
         CAUSE_IS) "1 = 0),"
                   " check ((state = 'held') = (cause <> '')),"
                   " check (lease_owner = '' or state in ('uploading', 'finishing')),"
-                  " check (video_id is not null or state not in ('completed', 'finishing')));"
+                  " check (video_id is not null or state not in ('completed', 'finishing')),"
+                  " check (video_id is null or state not in ('queued', 'waiting', 'failed', 'cancelled')));"
 
                   /* Claimable now, and claimable later: see claim.c. */
                   "create index job_ready on job (tenant_id, region, channel_id, priority desc, id, "
