@@ -6,11 +6,11 @@
 
 #include "base/mem.h"
 
-static char empty_text[1] = "";
+char buf_empty[1] = "";
 
 void buf_init(struct buf *buf, size_t len_max)
 {
-    *buf = (struct buf){.data = empty_text, .len_max = len_max};
+    *buf = (struct buf){.data = buf_empty, .len_max = len_max};
 }
 
 void buf_release(struct buf *buf)

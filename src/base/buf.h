@@ -19,7 +19,14 @@ struct buf {
     bool overflowed;
 };
 
-void buf_init(struct buf *buf, size_t len_max);
+extern char buf_empty[1];
+/* A buffer is initialised where it is declared: what is released at the end of a scope must be valid from its
+ * beginning. */
+#define BUF_INIT(cap)                                                                                        \
+    {                                                                                                        \
+        .data = buf_empty, .len_max = (cap)                                                                  \
+    }
+void buf_init(struct buf *buf, size_t len_max); /* for one inside of a struct */
 void buf_release(struct buf *buf);
 void buf_clear(struct buf *buf);
 bool buf_append(struct buf *buf, const void *data, size_t len);
@@ -31,6 +38,7 @@ void buf_wipe(struct buf *buf);
 /* Gives the text away; the caller frees it. The buffer is empty afterwards. */
 char *buf_take_text(struct buf *buf);
 
+/* struct buf line AUTO_BUF = BUF_INIT(1024); */
 #define AUTO_BUF CLEANUP(buf_release)
 
 #endif

@@ -39,8 +39,7 @@ static bool is_text(const struct conf_key *key)
 static int refuse(const struct conf_key *key, const char *value, const char *place, const char *allowed,
                   struct err *err)
 {
-    struct buf shown AUTO_BUF;
-    buf_init(&shown, 200);
+    struct buf shown AUTO_BUF = BUF_INIT(200);
     text_escape(&shown, value, true);
     return err_set(err, ERR_INVALID, "%s: %s = \"%s\" is not possible: %s", place, key->name, shown.data,
                    allowed);
@@ -62,8 +61,7 @@ static void describe_number(const struct conf_key *key, struct buf *ret)
 
 static int refuse_number(const struct conf_key *key, const char *value, const char *place, struct err *err)
 {
-    struct buf allowed AUTO_BUF;
-    buf_init(&allowed, 200);
+    struct buf allowed AUTO_BUF = BUF_INIT(200);
     describe_number(key, &allowed);
     return refuse(key, value, place, allowed.data, err);
 }
@@ -100,8 +98,7 @@ static int set_number(struct conf *conf, const struct conf_key *key, const char 
 static int set_choice(struct conf *conf, const struct conf_key *key, const char *value, const char *place,
                       struct err *err)
 {
-    struct buf allowed AUTO_BUF;
-    buf_init(&allowed, 200);
+    struct buf allowed AUTO_BUF = BUF_INIT(200);
     buf_puts(&allowed, "one of");
     for (const struct conf_choice *choice = key->choices; choice->name; choice++) {
         if (strcmp(choice->name, value) == 0) {
@@ -267,8 +264,7 @@ static const char *env_value(const char *const *environment, const char *name)
 int conf_read_env(struct conf *conf, const char *const *environment, struct err *err)
 {
     for (size_t i = 0; i < conf->key_count; i++) {
-        struct buf name AUTO_BUF;
-        buf_init(&name, 128);
+        struct buf name AUTO_BUF = BUF_INIT(128);
         conf_env_name(conf, &conf->keys[i], &name);
         const char *value = env_value(environment, name.data);
         if (!value || !*value)
@@ -301,8 +297,7 @@ static char *trim(char *text)
 
 static int refuse_key(const struct conf *conf, const char *name, const char *place, struct err *err)
 {
-    struct buf shown AUTO_BUF;
-    buf_init(&shown, 200);
+    struct buf shown AUTO_BUF = BUF_INIT(200);
     text_escape(&shown, name, true);
     const char *nearest = conf_nearest(conf, name);
     return err_set(err, ERR_INVALID, "%s: unknown key \"%s\"%s%s%s", place, shown.data,
@@ -373,8 +368,7 @@ int conf_read_text(struct conf *conf, const char *name, const char *text, size_t
 
 int conf_read_file(struct conf *conf, const char *path, struct err *err)
 {
-    struct buf text AUTO_BUF;
-    buf_init(&text, FILE_BYTES_MAX_CONF);
+    struct buf text AUTO_BUF = BUF_INIT(FILE_BYTES_MAX_CONF);
     int code = file_read(path, &text, err);
     if (code < 0)
         return err_wrap(err, "configuration");

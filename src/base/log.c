@@ -61,8 +61,7 @@ static void put_logfmt(struct buf *line, const char *key, const char *text)
 /* JSON has no \u{…}: what text_escape() made safe is escaped once more as plain text. */
 static void put_json(struct buf *line, const char *key, const char *text)
 {
-    struct buf safe AUTO_BUF;
-    buf_init(&safe, LINE_LEN_MAX);
+    struct buf safe AUTO_BUF = BUF_INIT(LINE_LEN_MAX);
     text_escape(&safe, text, false);
     buf_printf(line, "%s\"%s\":\"", line->len ? "," : "{", key);
     for (const char *at = safe.data; *at; at++) {
@@ -97,8 +96,7 @@ void log_write(enum log_level level, const char *message, const struct log_field
 {
     if (level > settings.level_max)
         return;
-    struct buf line AUTO_BUF;
-    buf_init(&line, LINE_LEN_MAX);
+    struct buf line AUTO_BUF = BUF_INIT(LINE_LEN_MAX);
     char when[TIME_TEXT_SIZE];
     format_time(when, clock_wall_ms());
     put_text(&line, "ts", when);
@@ -113,8 +111,7 @@ void log_write(enum log_level level, const char *message, const struct log_field
             put_text(&line, fields[i].key, fields[i].text);
     }
 
-    struct buf whole AUTO_BUF;
-    buf_init(&whole, LINE_LEN_MAX + 16);
+    struct buf whole AUTO_BUF = BUF_INIT(LINE_LEN_MAX + 16);
     if (settings.journal)
         buf_printf(&whole, "<%d>", (int)level);
     buf_append(&whole, line.data, line.len);

@@ -8,9 +8,8 @@
 
 static void tell_existing(struct cli *cli, const struct submit_item *item, const struct store_job *job)
 {
-    struct buf line AUTO_BUF, url AUTO_BUF;
-    buf_init(&line, 512);
-    buf_init(&url, 128);
+    struct buf line AUTO_BUF = BUF_INIT(512);
+    struct buf url AUTO_BUF = BUF_INIT(128);
     job_state_line(job, &line);
     job_video_url(job, &url);
     note(cli, "%s was added before: job %s, %s%s%s", item->typed, job->id.text, line.data,
@@ -21,9 +20,8 @@ static void tell_existing(struct cli *cli, const struct submit_item *item, const
 
 static void tell_held(struct cli *cli, const struct submit_item *item, const struct store_job *job)
 {
-    struct buf why AUTO_BUF, next AUTO_BUF;
-    buf_init(&why, 2048);
-    buf_init(&next, 2048);
+    struct buf why AUTO_BUF = BUF_INIT(2048);
+    struct buf next AUTO_BUF = BUF_INIT(2048);
     job_why(job, &why);
     job_next(job, &next);
     note(cli, "%s is queued but held: %s\n%s", item->typed, why.data, next.data);

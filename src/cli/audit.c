@@ -36,8 +36,7 @@ static void put_part(struct buf *line, const char *before, const char *text)
 static void print_event(const struct store_event *event)
 {
     char time[32];
-    struct buf line AUTO_BUF;
-    buf_init(&line, 4096);
+    struct buf line AUTO_BUF = BUF_INIT(4096);
     buf_printf(&line, "%s", time_text(time, event->at_ms));
     put_part(&line, "  ", event->job);
     put_part(&line, "  ", event->who);

@@ -91,12 +91,11 @@ static void put_bars(struct bars *bars, struct buf *text)
 
 static void redraw(struct bars *bars, bool at_once)
 {
-    struct buf text AUTO_BUF;
+    struct buf text AUTO_BUF = BUF_INIT(SCREEN_LEN_MAX);
     int64_t now = clock_mono_ms();
     if (!at_once && now - bars->drawn_at_ms < REDRAW_MS)
         return;
     bars->drawn_at_ms = now;
-    buf_init(&text, SCREEN_LEN_MAX);
     put_erasure(bars, &text);
     put_bars(bars, &text);
     put_screen(&text);
@@ -105,8 +104,7 @@ static void redraw(struct bars *bars, bool at_once)
 /* A line that stays, above the bars. */
 static void write_line(struct bars *bars, const char *line, size_t len)
 {
-    struct buf text AUTO_BUF;
-    buf_init(&text, SCREEN_LEN_MAX);
+    struct buf text AUTO_BUF = BUF_INIT(SCREEN_LEN_MAX);
     if (bars->is_terminal && !bars->is_quiet)
         put_erasure(bars, &text);
     buf_append(&text, line, len);
@@ -156,11 +154,10 @@ static struct bar *find_bar(struct bars *bars, const struct job_id *job)
 
 static void say_plainly(struct bars *bars, struct bar *bar, int64_t now, bool left)
 {
-    struct buf line AUTO_BUF;
+    struct buf line AUTO_BUF = BUF_INIT(1024);
     if (!left && now - bar->line_at_ms < PLAIN_LINE_MS)
         return;
     bar->line_at_ms = now;
-    buf_init(&line, 1024);
     progress_line(&bar->progress, now, &line);
     buf_putc(&line, '\n');
     write_line(bars, line.data, line.len);
@@ -169,10 +166,9 @@ static void say_plainly(struct bars *bars, struct bar *bar, int64_t now, bool le
 /* The last state of a job that leaves stays on the screen as a line. */
 static void keep_last(struct bars *bars, struct bar *bar, int64_t now)
 {
-    struct buf line AUTO_BUF;
+    struct buf line AUTO_BUF = BUF_INIT(4096);
     uint32_t columns, rows;
     screen_size(&columns, &rows);
-    buf_init(&line, 4096);
     progress_bar(&bar->progress, columns - 1, now, &line);
     buf_putc(&line, '\n');
     write_line(bars, line.data, line.len);
@@ -208,10 +204,9 @@ void bars_update(struct bars *bars, struct job_id job, uint64_t confirmed_bytes,
 
 void bars_say(struct bars *bars, const char *text)
 {
-    struct buf line AUTO_BUF;
+    struct buf line AUTO_BUF = BUF_INIT(SCREEN_LEN_MAX);
     if (bars->is_quiet)
         return;
-    buf_init(&line, SCREEN_LEN_MAX);
     text_escape(&line, text, false);
     buf_putc(&line, '\n');
     pthread_mutex_lock(&bars->mutex);

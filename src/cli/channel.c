@@ -37,8 +37,7 @@ static void tell_channel(struct cli *cli, const struct store_channel *channel)
 
 static void tell_login(const struct store_channel *channel)
 {
-    struct buf line AUTO_BUF;
-    buf_init(&line, 1024);
+    struct buf line AUTO_BUF = BUF_INIT(1024);
     buf_printf(&line, "%s %s %s", channel->name, channel->yt_channel_id, channel->title);
     out_text(line.data);
 }

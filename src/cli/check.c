@@ -19,8 +19,7 @@ static void tell(struct check *check, const char *status, const char *what, cons
                            json_text(message), "mend", json_text(mend)));
         return;
     }
-    struct buf line AUTO_BUF;
-    buf_init(&line, 2 * MESSAGE_LEN_MAX);
+    struct buf line AUTO_BUF = BUF_INIT(2 * MESSAGE_LEN_MAX);
     buf_printf(&line, "%-5s %-13s %s", status, what, message);
     out_text(line.data);
     if (mend && *mend) {

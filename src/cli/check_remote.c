@@ -18,9 +18,8 @@ enum { CA_BYTES_MAX = 16777216, REPLY_LEN_MAX = 65536, PROBE_MS = 20000, WORKER_
 static void check_ca_file(struct check *check)
 {
     const char *path = check->cli->settings.ca_file;
-    struct buf text AUTO_BUF;
+    struct buf text AUTO_BUF = BUF_INIT(CA_BYTES_MAX);
     struct err err = {0};
-    buf_init(&text, CA_BYTES_MAX);
     int code = file_read(path, &text, &err);
     if (code == 0 && !strstr(text.data, "-----BEGIN CERTIFICATE-----"))
         code = err_set(&err, ERR_INVALID, "%s has no certificate in it (PEM is expected)", path);

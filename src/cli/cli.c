@@ -161,8 +161,7 @@ static int run_command(struct cli *cli, struct err *err)
 
 static int show_help(const struct cli *cli, struct err *err)
 {
-    struct buf text AUTO_BUF;
-    buf_init(&text, 65536);
+    struct buf text AUTO_BUF = BUF_INIT(65536);
     cli_usage(cli->command, &text);
     fputs(text.data, stdout);
     return out_flush(err);

@@ -23,9 +23,8 @@ struct job_walk {
 
 static void add_row(struct table *table, const struct store_job *job)
 {
-    struct buf state AUTO_BUF;
+    struct buf state AUTO_BUF = BUF_INIT(256);
     char size[32], time[32];
-    buf_init(&state, 256);
     job_state_line(job, &state);
     table_cell(table, job->id.text);
     table_cell(table, state.data);
@@ -112,11 +111,10 @@ static void show_progress(const struct store_job *job)
 
 static void show_words(const struct store_job *job)
 {
-    struct buf state AUTO_BUF, why AUTO_BUF, next AUTO_BUF, url AUTO_BUF;
-    buf_init(&state, 256);
-    buf_init(&why, 2048);
-    buf_init(&next, 2048);
-    buf_init(&url, 128);
+    struct buf state AUTO_BUF = BUF_INIT(256);
+    struct buf why AUTO_BUF = BUF_INIT(2048);
+    struct buf next AUTO_BUF = BUF_INIT(2048);
+    struct buf url AUTO_BUF = BUF_INIT(128);
     job_state_line(job, &state);
     job_why(job, &why);
     job_next(job, &next);
@@ -158,8 +156,7 @@ static void show_job(const struct store_job *job)
 static int tell_job(struct cli *cli, const char *id, bool in_full, struct err *err)
 {
     struct store_job job;
-    struct buf state AUTO_BUF;
-    buf_init(&state, 256);
+    struct buf state AUTO_BUF = BUF_INIT(256);
     int code = store_job_find(cli->store, id, &job, err);
     if (code < 0)
         return code;

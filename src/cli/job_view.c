@@ -166,10 +166,9 @@ static void set_text(json_t *object, const char *name, const struct buf *text)
 
 static void add_words(json_t *object, const struct store_job *job)
 {
-    struct buf why AUTO_BUF, next AUTO_BUF, url AUTO_BUF;
-    buf_init(&why, 2048);
-    buf_init(&next, 2048);
-    buf_init(&url, 128);
+    struct buf why AUTO_BUF = BUF_INIT(2048);
+    struct buf next AUTO_BUF = BUF_INIT(2048);
+    struct buf url AUTO_BUF = BUF_INIT(128);
     job_why(job, &why);
     job_next(job, &next);
     job_video_url(job, &url);

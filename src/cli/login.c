@@ -74,8 +74,7 @@ static void show_url(struct login *login, const char *url)
 
 static void ask_person(struct login *login)
 {
-    struct buf url AUTO_BUF;
-    buf_init(&url, URL_LEN_MAX);
+    struct buf url AUTO_BUF = BUF_INIT(URL_LEN_MAX);
     yt_build_auth_url(login->client.auth_uri, login->client.client_id, loopback_redirect_uri(login->loopback),
                       YT_SCOPES_DEFAULT, login->state, login->challenge, &url);
     if (cli_has(login->cli, "no-browser"))

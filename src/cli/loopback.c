@@ -118,8 +118,7 @@ static void put_html(struct buf *out, const char *text)
 
 static void build_page(struct buf *ret, int status, const char *heading, const char *sentence)
 {
-    struct buf body AUTO_BUF;
-    buf_init(&body, 16384);
+    struct buf body AUTO_BUF = BUF_INIT(16384);
     buf_puts(&body, "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>sluice</title>\n"
                     "<style>body{font:18px/1.5 system-ui,sans-serif;max-width:36em;margin:15vh auto;"
                     "padding:0 1em}</style>\n<h1>");

@@ -34,8 +34,7 @@ void out_line(const char *format, ...)
 
 static void put_escaped(FILE *file, const char *text)
 {
-    struct buf safe AUTO_BUF;
-    buf_init(&safe, TEXT_LEN_MAX);
+    struct buf safe AUTO_BUF = BUF_INIT(TEXT_LEN_MAX);
     text_escape(&safe, text, false);
     fputs(safe.data, file);
 }
@@ -119,8 +118,7 @@ void report_field(const struct cli *cli, const struct err *err, const char *file
         report_json(err, file, field, reason);
         return;
     }
-    struct buf line AUTO_BUF;
-    buf_init(&line, TEXT_LEN_MAX);
+    struct buf line AUTO_BUF = BUF_INIT(TEXT_LEN_MAX);
     buf_puts(&line, "sluice: ");
     if (file)
         buf_printf(&line, "%s: ", file);
@@ -144,8 +142,7 @@ json_t *json_text(const char *text)
         return json_null();
     if (utf8_is_valid(text, strlen(text)))
         return json_string(text);
-    struct buf safe AUTO_BUF;
-    buf_init(&safe, TEXT_LEN_MAX);
+    struct buf safe AUTO_BUF = BUF_INIT(TEXT_LEN_MAX);
     text_escape(&safe, text, false);
     return json_string(safe.data);
 }

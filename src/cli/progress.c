@@ -18,8 +18,7 @@ enum {
 void progress_init(struct progress *progress, const char *name, uint64_t size_bytes)
 {
     *progress = (struct progress){.size_bytes = size_bytes};
-    struct buf safe AUTO_BUF;
-    buf_init(&safe, 4096);
+    struct buf safe AUTO_BUF = BUF_INIT(4096);
     text_escape(&safe, name, false);
     text_copy(progress->name, sizeof(progress->name), safe.data);
     text_copy(progress->doing, sizeof(progress->doing), "queued");
@@ -53,8 +52,7 @@ void progress_update(struct progress *progress, uint64_t confirmed_bytes, uint64
     progress->confirmed_bytes = confirmed_bytes;
     progress->sent_bytes = sent_bytes;
     if (doing) {
-        struct buf safe AUTO_BUF;
-        buf_init(&safe, 4096);
+        struct buf safe AUTO_BUF = BUF_INIT(4096);
         text_escape(&safe, doing, false);
         text_copy(progress->doing, sizeof(progress->doing), safe.data);
     }
@@ -137,9 +135,8 @@ static void put_cells(const struct progress *progress, uint32_t columns, struct 
 
 void progress_bar(const struct progress *progress, uint32_t width, int64_t mono_ms, struct buf *ret)
 {
-    struct buf line AUTO_BUF;
+    struct buf line AUTO_BUF = BUF_INIT(4096);
     char done[32], size[32];
-    buf_init(&line, 4096);
     put_fitted(&line, progress->name, NAME_COLUMNS);
     buf_putc(&line, ' ');
     if (width >= NAME_COLUMNS + NUMBERS_COLUMNS + BAR_COLUMNS_MIN) {

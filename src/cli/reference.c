@@ -47,10 +47,9 @@ static int run_version(struct cli *cli, struct err *err)
 
 static int run_help(struct cli *cli, struct err *err)
 {
-    struct buf text AUTO_BUF;
+    struct buf text AUTO_BUF = BUF_INIT(TEXT_LEN_MAX);
     char name[80];
     const struct cli_command *command = NULL;
-    buf_init(&text, TEXT_LEN_MAX);
     if (cli->arg_count > 0) {
         snprintf(name, sizeof(name), "%s%s%s", cli->args[0], cli->arg_count > 1 ? " " : "",
                  cli->arg_count > 1 ? cli->args[1] : "");
@@ -192,9 +191,8 @@ static void put_kind(struct buf *ret, const struct conf_key *key)
 static void put_key(struct buf *ret, const struct style *style, const struct conf *conf,
                     const struct conf_key *key)
 {
-    struct buf kind AUTO_BUF, variable AUTO_BUF;
-    buf_init(&kind, 1024);
-    buf_init(&variable, 128);
+    struct buf kind AUTO_BUF = BUF_INIT(1024);
+    struct buf variable AUTO_BUF = BUF_INIT(128);
     put_kind(&kind, key);
     conf_env_name(conf, key, &variable);
     buf_puts(ret, style->heading_start);
@@ -218,9 +216,8 @@ static void put_keys(struct buf *ret, const struct style *style)
 
 static int run_reference(struct cli *cli, struct err *err)
 {
-    struct buf text AUTO_BUF;
+    struct buf text AUTO_BUF = BUF_INIT(TEXT_LEN_MAX);
     bool is_man = cli_has(cli, "man");
-    buf_init(&text, TEXT_LEN_MAX);
     if (strcmp(cli->args[0], "commands") == 0)
         put_commands(&text, is_man ? &scdoc : &markdown);
     else if (strcmp(cli->args[0], "options") == 0)

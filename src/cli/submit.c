@@ -209,9 +209,8 @@ static int check_items(struct submit *submit, struct media_root *root, const str
 static int check_all(struct submit *submit, struct err *err)
 {
     struct media_root *root = NULL;
-    struct buf meta AUTO_BUF;
+    struct buf meta AUTO_BUF = BUF_INIT(METADATA_BYTES_MAX);
     const char *meta_path = cli_value(submit->cli, "meta");
-    buf_init(&meta, METADATA_BYTES_MAX);
     int code = meta_path ? file_read(meta_path, &meta, err) : 0;
     if (code == 0 && (code = media_root_open(submit->cli->settings.media_root, &root, err)) < 0)
         err_wrap(err, "media_root");
@@ -227,11 +226,10 @@ static int check_all(struct submit *submit, struct err *err)
 static int refuse_conflict(struct submit *submit, const struct submit_item *item, struct err *err)
 {
     struct store_job job;
-    struct buf text AUTO_BUF;
+    struct buf text AUTO_BUF = BUF_INIT(512);
     int code = store_job_find(submit->cli->store, item->id.text, &job, err);
     if (code < 0)
         return code;
-    buf_init(&text, 512);
     differences_list(&job, item, submit, &text);
     err_set(err, ERR_EXISTS,
             "%s: this file was added before as job %s (%s%s%s), but with other %s. To have a second video of "

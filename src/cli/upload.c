@@ -165,9 +165,8 @@ static int run_until_settled(struct upload *upload, struct err *err)
 
 static void tell_failure(struct upload *upload, const struct store_job *job, const char *typed)
 {
-    struct buf text AUTO_BUF;
+    struct buf text AUTO_BUF = BUF_INIT(4096);
     struct err err;
-    buf_init(&text, 4096);
     job_state_line(job, &text);
     buf_puts(&text, ". ");
     job_why(job, &text);

@@ -100,8 +100,7 @@ static void tell_tls(struct http_request *request, struct http_reply *reply)
         hint = "; is this machine's clock behind?";
     else if (verdict == EXPIRED)
         hint = "; or is this machine's clock ahead?";
-    struct buf what AUTO_BUF;
-    buf_init(&what, 2 * CURL_ERROR_SIZE);
+    struct buf what AUTO_BUF = BUF_INIT(2 * CURL_ERROR_SIZE);
     text_escape(&what, request->error_text, false);
     buf_puts(&what, hint);
     tell(request, reply, HTTP_TLS, what.len ? what.data : "no secure connection");

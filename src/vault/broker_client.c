@@ -31,11 +31,10 @@ static int fill_client(const struct message *ask, const struct yt_client_secret 
 static int store_both(struct child *child, struct store_client *client, const char *secret, struct err *err)
 {
     struct row_place place;
-    struct buf sealed AUTO_BUF;
+    struct buf sealed AUTO_BUF = BUF_INIT(4096);
     int code = store_client_put(child->store, client, err);
     if (code != 0)
         return code;
-    buf_init(&sealed, 4096);
     place_of_client(&place, client->tenant_id, client->id);
     vault_seal(child->key, &place.place, secret, strlen(secret), &sealed);
     code = store_client_set_secret(child->store, client->id,

@@ -131,8 +131,7 @@ static int replace_row(struct flight *flight, struct err *err)
     if (memcmp(row, entry->unsaved_row, sizeof(row)) != 0)
         return 0;
     struct row_place place;
-    struct buf sealed AUTO_BUF;
-    buf_init(&sealed, 8192);
+    struct buf sealed AUTO_BUF = BUF_INIT(8192);
     place_of_token(&place, flight->channel.tenant_id, flight->channel.id);
     vault_seal(flight->child->key, &place.place, entry->unsaved.data, entry->unsaved.len, &sealed);
     return store_token_set(store, flight->channel.id, (struct blob){.data = sealed.data, .len = sealed.len},

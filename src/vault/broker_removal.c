@@ -49,9 +49,8 @@ static bool build_revoke_uri(const char *token_uri, struct buf *ret)
 static int revoke_token(struct removal *removal, const char *token_uri, const struct secret *token,
                         struct err *err)
 {
-    struct buf uri AUTO_BUF;
+    struct buf uri AUTO_BUF = BUF_INIT(1024);
     struct buf form;
-    buf_init(&uri, 1024);
     if (!build_revoke_uri(token_uri, &uri))
         return err_set(err, ERR_INVALID, "the client's token_uri has no neighbour to revoke at");
     buf_init(&form, 8192);

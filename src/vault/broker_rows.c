@@ -75,9 +75,8 @@ void session_seal(struct child *child, const struct message *ask)
 {
     struct seal_place place =
         place_of_session(ask->fields[SEAL_TENANT_ID].number, ask->fields[SEAL_JOB].text);
-    struct buf sealed AUTO_BUF;
+    struct buf sealed AUTO_BUF = BUF_INIT(8192);
     struct message_out out;
-    buf_init(&sealed, 8192);
     vault_seal(child->key, &place, ask->fields[SEAL_URL].text, ask->fields[SEAL_URL].len, &sealed);
     message_start(&out, MESSAGE_SEALED, ask->id);
     message_put_number(&out, sealed.overflowed ? OPEN_CORRUPT : OPEN_OK);

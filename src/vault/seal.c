@@ -42,8 +42,7 @@ static void build_place(const struct vault_key *key, const struct seal_place *pl
 void vault_seal(const struct vault_key *key, const struct seal_place *place, const void *plain, size_t len,
                 struct buf *ret)
 {
-    struct buf context AUTO_BUF;
-    buf_init(&context, PLACE_BYTES_MAX);
+    struct buf context AUTO_BUF = BUF_INIT(PLACE_BYTES_MAX);
     build_place(key, place, &context);
     if (context.overflowed || len > ret->len_max) {
         ret->overflowed = true;
@@ -87,8 +86,7 @@ int vault_open(const struct vault_key *key, const struct seal_place *place, cons
     int code = check_head(key, place, sealed, len, err);
     if (code != 0)
         return code;
-    struct buf context AUTO_BUF;
-    buf_init(&context, PLACE_BYTES_MAX);
+    struct buf context AUTO_BUF = BUF_INIT(PLACE_BYTES_MAX);
     build_place(key, place, &context);
 
     const unsigned char *bytes = sealed;

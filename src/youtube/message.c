@@ -117,8 +117,7 @@ static void cut(char *ret, size_t size, const char *text)
 
 void yt_message_from_text(char *ret, size_t size, const char *text, size_t len)
 {
-    struct buf line AUTO_BUF;
-    buf_init(&line, 2 * REPLY_BYTES_MAX);
+    struct buf line AUTO_BUF = BUF_INIT(2 * REPLY_BYTES_MAX);
     clean(&line, text, len);
     cut(ret, size, line.data);
 }
@@ -191,8 +190,7 @@ void yt_message_from_body(char *ret, size_t size, const char *body, uint64_t len
         first_line(ret, size, body ? body : "", body ? len : 0);
         return;
     }
-    struct buf text AUTO_BUF;
-    buf_init(&text, REPLY_BYTES_MAX);
+    struct buf text AUTO_BUF = BUF_INIT(REPLY_BYTES_MAX);
     strip_tags(&text, body, len);
     first_line(ret, size, text.data, text.len);
 }

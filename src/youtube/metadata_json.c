@@ -46,8 +46,7 @@ static json_t *title_from_path(const char *path)
     const char *name = slash ? slash + 1 : path;
     const char *dot = strrchr(name, '.');
     size_t len = dot && dot > name ? (size_t)(dot - name) : strlen(name);
-    struct buf title AUTO_BUF;
-    buf_init(&title, 4 * METADATA_TITLE_LENGTH_MAX);
+    struct buf title AUTO_BUF = BUF_INIT(4 * METADATA_TITLE_LENGTH_MAX);
     for (size_t at = 0, count = 0; at < len && count < METADATA_TITLE_LENGTH_MAX; count++) {
         uint32_t point = 0;
         size_t size = utf8_decode(name + at, len - at, &point);

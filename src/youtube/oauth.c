@@ -146,8 +146,7 @@ static void read_error_message(const struct yt_http *http, const json_t *body, s
 {
     const char *description = yt_json_text(body, "error_description");
     const char *subtype = yt_json_text(body, "error_subtype");
-    struct buf text AUTO_BUF;
-    buf_init(&text, REPLY_BYTES_MAX);
+    struct buf text AUTO_BUF = BUF_INIT(REPLY_BYTES_MAX);
     if (!ret->error[0]) {
         char line[MESSAGE_SIZE];
         yt_message_from_body(line, sizeof(line), http->body, http->body_len);
