@@ -24,6 +24,7 @@ enum {
     SLOTS_A_WORKER = 8,
     CHANNELS_MAX = 8,
     SESSIONS_MAX = 8192,
+    STANDING_MAX = 100000, /* things that happen in one millisecond */
     QUOTA_DAYS_MAX = 64
 };
 #define SIM_EPOCH_MS 1790000000000 /* wall time at virtual time 0: 2026-09-21 */
@@ -178,7 +179,7 @@ struct world {
         int32_t day;
         uint32_t ledger, charged;
     } quota[QUOTA_DAYS_MAX];
-    uint64_t fault_count, request_count, event_count;
+    uint64_t fault_count, request_count, event_count, standing_count;
     bool failed;
 };
 

@@ -192,12 +192,22 @@ static void give_jobs(struct world *world, struct worker *worker, const struct a
         feed(world, worker, &event);
 }
 
+/* SIGSTOP stops the store's thread too: what was in its ring is written after SIGCONT, when the lease may be
+ * over (X02). */
+static bool is_stopped(struct world *world, struct due *due)
+{
+    if (!is_current(world, due) || world->workers[due->worker].stopped_until_ms <= world->now_ms)
+        return false;
+    redeliver(world, due);
+    return true;
+}
+
 static void apply_claim(struct world *world, struct due *due)
 {
     struct job_claim claims[CLAIM_BATCH_MAX];
     uint32_t jobs[CLAIM_BATCH_MAX];
     struct worker *worker = &world->workers[due->worker];
-    if (!is_current(world, due))
+    if (!is_current(world, due) || is_stopped(world, due))
         return;
     worker->outstanding--;
     if (strikes(world, FAULT_STORE_FAILED)) {
@@ -214,6 +224,8 @@ static void apply_store(struct world *world, struct due *due)
 {
     struct worker *worker = &world->workers[due->worker];
     enum write_result result = WRITE_FAILED;
+    if (is_stopped(world, due))
+        return;
     if (!strikes(world, FAULT_STORE_FAILED)) {
         uint32_t job;
         result = store_write_model(world, &due->action.write, due->session, &job);

@@ -81,6 +81,9 @@ bool world_next(struct world *world)
     if (world->heap_count == 0 || world->failed)
         return false;
     struct due *due = take_first(world);
+    world->standing_count = due->at_ms == world->now_ms ? world->standing_count + 1 : 0;
+    if (world->standing_count > STANDING_MAX)
+        broken(world, "I7: time stands still: something is done again and again without a pause");
     world->now_ms = due->at_ms;
     world->event_count++;
     due->run(world, due);

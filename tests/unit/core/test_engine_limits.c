@@ -164,7 +164,10 @@ static void h04_short_limits_do_not_burst(void **state)
 static void h04_many_jobs_share_one_retry_budget(void **state)
 {
     (void)state;
-    struct harness *h = harness_new();
+    struct engine_config config = harness_config();
+    config.retry_base_ms = config.retry_cap_ms = 1; /* no pause but the budget's */
+    config.retry_tries_max = UINT32_MAX;
+    struct harness *h = harness_new_with(&config);
     for (int i = 0; i < HARNESS_SLOTS; i++) {
         struct job_claim claim = claim_with_session(5 * CHUNK, CHUNK);
         claim.id.text[1] = (char)('1' + i);
