@@ -189,11 +189,11 @@ static int check_retry(const struct target *target, struct err *err)
                    job_state_text(target->state));
 }
 
-/* A session that was ended, or whose stored URL can't be used and that was never sent its last byte, can make
- * no video: it may be forgotten. Any other is gone on with. */
+/* A job that had come to its end has no session any more, and what is left of the old one is forgotten; any
+ * other goes on with its own. */
 static bool begins_anew(const struct target *target)
 {
-    return job_state_is_terminal(target->state) || (target->cause == CAUSE_CORRUPT && !target->finalizing);
+    return job_state_is_terminal(target->state);
 }
 
 static int do_retry(struct store *store, struct job_id id, const char *who, struct err *err)
@@ -248,6 +248,13 @@ static int resolve_as_done(struct store *store, const struct target *target, con
                   target, err);
 }
 
+/* Also where the session's stored URL cannot be opened: only a person can tell that its key is lost for good.
+ */
+static bool may_be_resolved(const struct target *target)
+{
+    return target->state == JOB_HELD && (target->cause == CAUSE_AMBIGUOUS || target->cause == CAUSE_CORRUPT);
+}
+
 static int do_resolve(struct store *store, struct job_id id, const char *video_id, const char *who,
                       struct err *err)
 {
@@ -255,9 +262,9 @@ static int do_resolve(struct store *store, struct job_id id, const char *video_i
     int rc = find_target(store, id, &target, err);
     if (rc < 0)
         return rc;
-    if (target.state != JOB_HELD || target.cause != CAUSE_AMBIGUOUS)
-        return err_set(err, ERR_INVALID, "job %s is %s %s: only jobs held ambiguous are resolved", id.text,
-                       job_state_text(target.state), job_cause_text(target.cause));
+    if (!may_be_resolved(&target))
+        return err_set(err, ERR_INVALID, "job %s is %s %s: only jobs held ambiguous or corrupt are resolved",
+                       id.text, job_state_text(target.state), job_cause_text(target.cause));
     if (!video_id)
         return resolve_as_new(store, &target, who, err);
     if (!video_id[0] || strlen(video_id) >= VIDEO_ID_SIZE)

@@ -2,13 +2,14 @@
  * What is durable: tenants, clients, channels, tokens, jobs, uploads, quota and the audit trail.
  *
  * One interface; the SQL is shared by SQLite and Postgres ($1-style parameters, now_ms()), a driver (db.h) is
- * thin. A handle belongs to one thread; any number of handles and processes may have the same store open.
- * Times are epoch milliseconds on the database's clock: no instant is passed in where the store can take its
- * own. Nothing here knows a key: sealed values are opaque bytes.
+ * thin. A handle belongs to one thread and does not survive a fork; any number of handles and processes may
+ * have the same store open. Times are epoch milliseconds on the database's clock: no instant is passed in
+ * where the store can take its own. Nothing here knows a key: sealed values are opaque bytes.
  *
  * Errors: ERR_STORE (unavailable, disk full, corrupt: the message says which and what to do), ERR_BUSY
  * (locked longer than the bounded wait), ERR_SCHEMA (another version), ERR_NOT_FOUND, ERR_EXISTS,
- * ERR_INVALID. After ERR_STORE inside a transaction, roll back.
+ * ERR_INVALID. After ERR_STORE inside a transaction, roll back. After a failed sync of the disk every call on
+ * the handle is ERR_STORE: open the store anew.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -111,7 +112,7 @@ struct store_login {
         channel; /* tenant_id, client_id, name, yt_channel_id, title, uploads_playlist; fills id */
     const char *scopes;
     /* Seals the refresh token once the channel's id is known (it is part of the sealed value's additional
-     * data). */
+     * data). The bytes stay the callback's and must live until store_channel_login() returns. */
     int (*seal)(void *ctx, int64_t tenant_id, int64_t channel_id, struct blob *ret_sealed, struct err *err);
     void *seal_ctx;
     const char *key_id;
@@ -203,13 +204,14 @@ int store_job_list(struct store *store, const struct store_job_filter *filter,
 /* Operator's verbs; each with an audit line. ERR_INVALID (with why) where the job's state does not allow it.
  */
 /* A job without a lease and without a session is cancelled at once (*ret_done); any other is marked and made
- * claimable, and a worker cancels its session first. */
+ * claimable, and a worker cancels its session first. ERR_INVALID too for a job whose video exists or may
+ * exist. */
 int store_job_cancel(struct store *store, struct job_id id, const char *who, bool *ret_done,
                      struct err *err) MUST_CHECK;
 /* failed, cancelled, held (any cause but ambiguous) or waiting -> queued. A failed or cancelled one starts
  * anew at byte 0. */
 int store_job_retry(struct store *store, struct job_id id, const char *who, struct err *err) MUST_CHECK;
-/* held ambiguous -> completed with that video, or (video NULL) -> queued with a new session. */
+/* held ambiguous or corrupt -> completed with that video, or (video NULL) -> queued with a new session. */
 int store_job_resolve(struct store *store, struct job_id id, const char *video_id, const char *who,
                       struct err *err) MUST_CHECK;
 
@@ -314,6 +316,7 @@ struct store_worker {
     int64_t started_at_ms, seen_at_ms;
     uint32_t active;
 };
+/* Those seen in the last minute. */
 int store_worker_list(struct store *store, int (*row)(void *ctx, const struct store_worker *worker),
                       void *ctx, struct err *err) MUST_CHECK;
 

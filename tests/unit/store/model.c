@@ -298,7 +298,7 @@ int model_retry(struct model *model, struct model_job *job)
                (job->state == JOB_HELD && job->cause != CAUSE_AMBIGUOUS);
     if (!may)
         return ERR_INVALID;
-    if (job_state_is_terminal(job->state) || (job->cause == CAUSE_CORRUPT && !job->finalizing))
+    if (job_state_is_terminal(job->state))
         forget_session(job);
     requeue(model, job);
     return 0;
@@ -306,7 +306,7 @@ int model_retry(struct model *model, struct model_job *job)
 
 int model_resolve(struct model *model, struct model_job *job, const char *video_id)
 {
-    if (job->state != JOB_HELD || job->cause != CAUSE_AMBIGUOUS)
+    if (job->cause != CAUSE_AMBIGUOUS && job->cause != CAUSE_CORRUPT)
         return ERR_INVALID;
     if (!video_id) {
         job->video_id[0] = '\0';
