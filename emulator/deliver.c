@@ -28,8 +28,10 @@ static void put_head(struct buf *out, const struct reply *reply)
 
 static void send_slowly(const struct wire *wire, const struct buf *bytes, uint64_t bytes_per_s)
 {
-    for (size_t i = 0; i < bytes->len && wire_send(wire, bytes->data + i, 1); i++)
-        wire_wait(wire, (int64_t)(1000 / bytes_per_s));
+    int64_t pause_ms = (int64_t)(1000 / bytes_per_s);
+    for (size_t i = 0; i < bytes->len; i++)
+        if (!wire_send(wire, bytes->data + i, 1) || !wire_wait(wire, pause_ms))
+            return;
 }
 
 static void send_raw(const struct wire *wire, const struct reply *reply)
@@ -75,10 +77,9 @@ static enum MHD_Result deliver_well(struct request *request)
 enum MHD_Result deliver(struct request *request)
 {
     const struct reply *reply = &request->reply;
-    if (reply->delay_ms) {
-        struct wire wire = wire_of(request->connection);
-        wire_wait(&wire, reply->delay_ms);
-    }
+    struct wire wire = wire_of(request->connection);
+    if (reply->delay_ms && !wire_wait(&wire, reply->delay_ms))
+        return MHD_NO;
     if (reply->delivery != DELIVER_WELL || reply->bytes_per_s || reply->raw_headers.len)
         return deliver_early(request);
     return deliver_well(request);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/parse.h"
 #include "base/text.h"
 #include "metadata.h"
@@ -44,7 +45,7 @@ static bool read_announced(const struct request *request, struct insert_terms *t
 /* Answers if the request around the metadata is wrong. */
 static void check_headers(struct request *request, const char *media_type, struct insert_terms *terms)
 {
-    const char *part = request_param(request, "part");
+    AUTO_FREE char *part = request_list_param(request, "part");
     if (!part || !*part)
         refuse_bad(request, "required", "Required parameter: part", "part");
     else if (!video_parts_parse(part, &terms->parts))

@@ -12,31 +12,35 @@ enum { IDS_MAX = 50, RESULTS_MAX = 50, RESULTS_USUAL = 5 };
 
 /* ---- what they share ---- */
 
-static bool has_part(const struct request *request, const char *part)
+static bool is_in_list(const char *list, const char *name)
 {
-    const char *at = request_param(request, "part");
-    for (size_t len; at && *at; at += len + (at[len] == ',')) {
-        len = strcspn(at, ",");
-        if (strlen(part) == len && memcmp(at, part, len) == 0)
+    for (size_t len; *list; list += len + (list[len] == ',')) {
+        len = strcspn(list, ",");
+        if (strlen(name) == len && memcmp(list, name, len) == 0)
             return true;
     }
     return false;
 }
 
-/* Answers unless every name in the parameter `part` is among `allowed`, a list that ends with NULL. */
-static void check_parts(struct request *request, const char *const *allowed)
+static bool has_part(const struct request *request, const char *part)
 {
-    const char *at = request_param(request, "part");
-    if (!at || !*at) {
+    AUTO_FREE char *parts = request_list_param(request, "part");
+    return parts && is_in_list(parts, part);
+}
+
+/* Answers unless every name in the parameter `part` is among `allowed`, itself a list with commas. */
+static void check_parts(struct request *request, const char *allowed)
+{
+    AUTO_FREE char *parts = request_list_param(request, "part");
+    if (!parts || !*parts) {
         refuse_bad(request, "required", "Required parameter: part", "part");
         return;
     }
-    for (size_t len; *at; at += len + (at[len] == ',')) {
+    size_t len;
+    for (const char *at = parts; *at; at += len + (at[len] == ',')) {
         len = strcspn(at, ",");
-        const char *const *name = allowed;
-        while (*name && (strlen(*name) != len || memcmp(at, *name, len) != 0))
-            name++;
-        if (!*name) {
+        AUTO_FREE char *name = mem_dup_n(at, len);
+        if (!is_in_list(allowed, name)) {
             refuse_bad(request, "invalidParameter", "Invalid value for parameter part.", "part");
             return;
         }
@@ -119,19 +123,8 @@ static size_t count_ids(const char *ids)
     return count;
 }
 
-static void end_videos_list(struct request *request)
+static void list_videos(struct request *request, const char *ids, unsigned parts)
 {
-    unsigned parts;
-    const char *part = request_param(request, "part");
-    const char *ids = request_param(request, "id");
-    if (!part || !ids || !*ids) {
-        refuse_bad(request, "required", "Required parameter: part, id", part ? "id" : "part");
-        return;
-    }
-    if (!video_parts_parse(part, &parts) || count_ids(ids) > IDS_MAX) {
-        refuse_bad(request, "invalidParameter", "Invalid value for a parameter.", "id");
-        return;
-    }
     AUTO_JSON json_t *list = new_list("youtube#videoListResponse", count_ids(ids), count_ids(ids));
     for (size_t len; *ids; ids += len + (ids[len] == ',')) {
         len = strcspn(ids, ",");
@@ -140,6 +133,21 @@ static void end_videos_list(struct request *request)
     }
     if (!request_is_answered(request))
         reply_json(&request->reply, 200, list);
+}
+
+static void end_videos_list(struct request *request)
+{
+    unsigned parts;
+    AUTO_FREE char *part = request_list_param(request, "part");
+    AUTO_FREE char *ids = request_list_param(request, "id");
+    if (!part || !ids || !*ids)
+        refuse_bad(request, "required", "Required parameter: part, id", part ? "id" : "part");
+    else if (!video_parts_parse(part, &parts))
+        refuse_bad(request, "invalidParameter", "Invalid value for parameter part.", "part");
+    else if (count_ids(ids) > IDS_MAX)
+        refuse_bad(request, "invalidParameter", "Too many values for parameter id.", "id");
+    else
+        list_videos(request, ids, parts);
 }
 
 /* ---- channels.list ---- */
@@ -169,8 +177,7 @@ static json_t *channel_item(const struct request *request, const struct channel 
 
 static void end_channels_list(struct request *request)
 {
-    static const char *const allowed[] = {"id",         "snippet",          "contentDetails", "status",
-                                          "statistics", "brandingSettings", "topicDetails",   NULL};
+    static const char allowed[] = "id,snippet,contentDetails,status,statistics,brandingSettings,topicDetails";
     const char *mine = request_param(request, "mine");
     const char *id = request_param(request, "id");
     check_parts(request, allowed);
@@ -266,7 +273,7 @@ static const struct channel *channel_of_uploads(const struct state *state, const
 
 static void end_playlist_items_list(struct request *request)
 {
-    static const char *const allowed[] = {"id", "snippet", "contentDetails", "status", NULL};
+    static const char allowed[] = "id,snippet,contentDetails,status";
     static const struct api_error not_found = {
         404,
         "youtube.playlistItem",
@@ -293,7 +300,7 @@ static void end_playlist_items_list(struct request *request)
 
 static void end_playlists_list(struct request *request)
 {
-    static const char *const allowed[] = {"id", "snippet", "contentDetails", "status", NULL};
+    static const char allowed[] = "id,snippet,contentDetails,status";
     const struct playlists *playlists = &request->state->playlists;
     check_parts(request, allowed);
     if (request_is_answered(request))
@@ -312,7 +319,7 @@ static void end_playlists_list(struct request *request)
 
 static void end_video_categories_list(struct request *request)
 {
-    static const char *const allowed[] = {"id", "snippet", NULL};
+    static const char allowed[] = "id,snippet";
     check_parts(request, allowed);
     if (request_is_answered(request))
         return;

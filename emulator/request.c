@@ -21,6 +21,34 @@ const char *request_param(const struct request *request, const char *name)
     return value ? value : "";
 }
 
+struct joined_values {
+    const char *name;
+    struct buf text;
+    size_t count;
+};
+
+static enum MHD_Result join_value(void *joined_, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    struct joined_values *joined = joined_;
+    (void)kind;
+    if (strcmp(name, joined->name) == 0) {
+        if (joined->count++ > 0)
+            buf_putc(&joined->text, ',');
+        buf_puts(&joined->text, value ? value : "");
+    }
+    return MHD_YES;
+}
+
+char *request_list_param(const struct request *request, const char *name)
+{
+    struct joined_values joined = {.name = name};
+    buf_init(&joined.text, 65536);
+    MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, join_value, &joined);
+    char *text = joined.count > 0 ? buf_take_text(&joined.text) : NULL;
+    buf_release(&joined.text);
+    return text;
+}
+
 bool request_content_length(const struct request *request, uint64_t *ret)
 {
     const char *text = request_header(request, "Content-Length");

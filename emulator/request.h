@@ -69,6 +69,9 @@ struct request {
 const char *request_header(const struct request *request, const char *name); /* NULL if absent */
 /* A query parameter, decoded; NULL if absent. "" if it has no value. */
 const char *request_param(const struct request *request, const char *name);
+/* All values of a parameter that may be repeated or have commas (`part=a&part=b` is what Google's Node.js
+ * client sends), joined with commas; NULL if absent. The caller frees it. */
+char *request_list_param(const struct request *request, const char *name);
 /* Content-Length; false if there is none, as in a chunked body. */
 bool request_content_length(const struct request *request, uint64_t *ret);
 bool request_is_answered(const struct request *request);

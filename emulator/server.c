@@ -182,8 +182,7 @@ static enum MHD_Result fire(struct request *request)
     if (stall_ms == 0)
         return deliver_early(request);
     struct wire wire = wire_of(request->connection);
-    wire_wait(&wire, stall_ms);
-    return MHD_YES;
+    return wire_wait(&wire, stall_ms) ? MHD_YES : MHD_NO;
 }
 
 static enum MHD_Result begin(struct request *request)

@@ -91,15 +91,16 @@ void wire_reset(const struct wire *wire)
     connect(wire->fd, &nowhere, sizeof nowhere);
 }
 
-void wire_wait(const struct wire *wire, int64_t ms)
+bool wire_wait(const struct wire *wire, int64_t ms)
 {
     int64_t end_ms = clock_mono_ms() + ms;
-    for (int64_t left_ms = ms; left_ms > 0 && !atomic_load(&is_stopping);
-         left_ms = end_ms - clock_mono_ms()) {
+    for (int64_t left_ms = ms; left_ms > 0; left_ms = end_ms - clock_mono_ms()) {
         struct pollfd hangup = {.fd = wire->fd, .events = POLLRDHUP};
-        if (poll(&hangup, 1, (int)(left_ms < WAIT_SLICE_MS ? left_ms : WAIT_SLICE_MS)) != 0)
-            return;
+        int slice_ms = (int)(left_ms < WAIT_SLICE_MS ? left_ms : WAIT_SLICE_MS);
+        if (poll(&hangup, 1, slice_ms) != 0 || atomic_load(&is_stopping))
+            return false;
     }
+    return true;
 }
 
 void wire_stop_waiting(void)

@@ -25,8 +25,8 @@ bool wire_send(const struct wire *wire, const void *data, size_t len);
  * dropped. */
 uint64_t wire_finish(const struct wire *wire);
 void wire_reset(const struct wire *wire);
-/* Reads nothing for `ms`, or until the peer leaves or the emulator ends. */
-void wire_wait(const struct wire *wire, int64_t ms);
+/* Reads nothing for `ms`. False, and earlier, if the peer leaves or the emulator ends. */
+bool wire_wait(const struct wire *wire, int64_t ms);
 /* Ends every wire_wait() at once: called when the emulator is told to end. */
 void wire_stop_waiting(void);
 

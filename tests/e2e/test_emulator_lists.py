@@ -55,6 +55,12 @@ def test_owner_only_parts_and_private_videos(emulator, channel, other_channel, t
     assert (reply.status, reply.reason()) == (403, "forbidden")
 
 
+def test_repeated_parameters_are_as_good_as_commas(emulator, token):
+    one, two = upload(emulator, token), upload(emulator, token)
+    listed = items(emulator, token, f"videos?part=snippet&part=status&id={one}&id={two}")
+    assert [set(item) for item in listed] == [{"kind", "etag", "id", "snippet", "status"}] * 2
+
+
 def test_at_most_fifty_ids(emulator, token):
     ids = ",".join(["x"] * 50)
     assert get(emulator, token, "videos?part=id&id=" + ids).status == 200
