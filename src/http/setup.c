@@ -17,7 +17,11 @@
 #define CIPHERS_1_2 "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20"
 #define CIPHERS_1_3 "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 
-#define UPLOAD_BUFFER_BYTES 65536L
+/* A larger buffer saves turns of the loop, and costs its memory in each transfer: only while there are few.
+ */
+#define UPLOAD_BUFFER_BYTES     65536L
+#define UPLOAD_BUFFER_FEW_BYTES 131072L
+#define FEW_TRANSFERS           32
 
 /* ---- curl's memory: wiped when given back, for it holds tokens and session URLs ---- */
 
@@ -165,6 +169,11 @@ static bool set_tls(struct http_request *request)
 
 /* ---- what is sent ---- */
 
+static long upload_buffer_bytes(const struct http *http)
+{
+    return http->active_count < FEW_TRANSFERS ? UPLOAD_BUFFER_FEW_BYTES : UPLOAD_BUFFER_BYTES;
+}
+
 /* Every body is streamed, also a small one and one of 0 bytes: so there is one rule for starting over. */
 static bool set_upload(struct http_request *request, const char *method)
 {
@@ -172,7 +181,7 @@ static bool set_upload(struct http_request *request, const char *method)
     return !curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L) &&
            !curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method) &&
            !curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->stream.size_bytes) &&
-           !curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER_BYTES) &&
+           !curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, upload_buffer_bytes(request->http)) &&
            !curl_easy_setopt(easy, CURLOPT_READFUNCTION, request_read) &&
            !curl_easy_setopt(easy, CURLOPT_READDATA, request) &&
            !curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, request_seek) &&

@@ -6,7 +6,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "base/mem.h"
 #include "base/parse.h"
@@ -50,7 +49,7 @@ static int add_range(const struct media_file *file, XXH3_state_t *state, uint64_
     return 0;
 }
 
-static void finish(const XXH3_state_t *state, unsigned char ret[MEDIA_DIGEST_SIZE])
+void media_digest_end(const XXH3_state_t *state, unsigned char ret[MEDIA_DIGEST_SIZE])
 {
     XXH128_canonical_t canonical;
     XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state));
@@ -66,7 +65,7 @@ int media_digest(struct media_file *file, uint64_t first_byte, uint64_t size_byt
     XXH3_128bits_reset(state);
     int code = add_range(file, state, first_byte, size_bytes, err);
     if (code == 0)
-        finish(state, ret);
+        media_digest_end(state, ret);
     return code;
 }
 
@@ -98,7 +97,7 @@ static int digest_samples(const struct media_file *file, uint64_t size_bytes,
     XXH3_128bits_reset(state);
     int code = add_samples(file, state, size_bytes, err);
     if (code == 0)
-        finish(state, ret);
+        media_digest_end(state, ret);
     return code;
 }
 

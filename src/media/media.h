@@ -8,7 +8,7 @@
  *
  * The functions of the first two groups block on the disk: call them from the command line or a pool thread.
  * A media_file may be used by one thread at a time. media_reader belongs to the loop's thread; its reads run
- * in libuv's pool.
+ * in libuv's pool; only what the page cache has already is copied on the loop (that waits for no disk).
  */
 #ifndef MEDIA_MEDIA_H
 #define MEDIA_MEDIA_H
@@ -78,11 +78,12 @@ enum media_read {
     MEDIA_READ_IO,      /* EIO, ESTALE, or a pool read that took longer than the deadline (F03, F08) */
 };
 
-/* Reads [first_byte, first_byte + size_bytes) ahead of the consumer in two windows of window_bytes each.
- * `guard_end`: before the last window is handed out, media_changed_since_open() is asked in the pool;
- * changed: nothing of it is handed out. `more` is called on the loop when data (or an end with trouble) is
- * there after media_reader_read() said 0. The file must outlive the reader; the reader's end is asynchronous:
- * `closed` says when the file is no longer touched. */
+/* Reads [first_byte, first_byte + size_bytes): from the page cache directly, otherwise ahead of the consumer
+ * in two windows of window_bytes each, which are allocated only then. `guard_end`: before the last window is
+ * handed out, media_changed_since_open() is asked in the pool; changed: nothing of it is handed out. `more`
+ * is called on the loop when data (or an end with trouble) is there after media_reader_read() said 0. The
+ * file must outlive the reader; the reader's end is asynchronous: `closed` says when the file is no longer
+ * touched. */
 struct media_reader_config {
     uint64_t first_byte;
     uint64_t size_bytes;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -18,7 +19,14 @@
 #include "base/text.h"
 #include "media/room.h"
 
+static ssize_t pread_cached(int fd, void *data, size_t len, off_t offset)
+{
+    struct iovec part = {data, len};
+    return preadv2(fd, &part, 1, offset, RWF_NOWAIT);
+}
+
 media_pread_function *media_pread = pread;
+media_pread_function *media_pread_cached = pread_cached;
 
 /* ---- messages ---- */
 

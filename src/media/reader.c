@@ -1,17 +1,21 @@
 /*
- * Reading ahead. Two windows: while one is handed out, the other is filled in libuv's pool; at most one pool
- * request of a reader is under way. The digest is taken as bytes are handed out, while they are in the cache:
- * so it covers exactly those at any moment, and no thread shares it.
+ * Reading for an upload. What the page cache has goes straight to where it is wanted: that is a copy in
+ * memory, which cannot wait for a disk, and costs no thread and no second copy. At the first byte that is not
+ * there, the reader turns to two windows for the rest of its range: while one is handed out, the other is
+ * filled in libuv's pool; at most one pool request of a reader is under way.
+ *
+ * The digest is taken as bytes are handed out, while they are in the processor's cache: so it covers exactly
+ * those at any moment, and no thread shares it.
  *
  * A guarded reader asks in the pool whether the file changed when all but the last window is out and that
- * window has been read: what is handed out last was read before the answer.
+ * window has been read: what is handed out last was read before the answer. That window always takes the way
+ * through the pool.
  */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "base/mem.h"
 #include "base/parse.h"
@@ -47,6 +51,7 @@ struct media_reader {
     struct media_file *file;
     struct media_reader_config config;
     struct window windows[2];
+    bool is_direct;   /* the page cache has had everything so far */
     unsigned current; /* the window that is handed out, or waited for */
     uint64_t left_to_read;
     uint64_t left_to_give;
@@ -257,7 +262,7 @@ static struct window *empty_window(struct media_reader *reader)
 static void go_on(struct media_reader *reader)
 {
     struct window *window = empty_window(reader);
-    if (reader->is_busy || reader->state != MEDIA_READ_OK)
+    if (reader->is_busy || reader->is_direct || reader->state != MEDIA_READ_OK)
         return;
     if (reader->left_to_read && window) {
         size_t len = reader->left_to_read < reader->config.window_bytes ? (size_t)reader->left_to_read
@@ -290,16 +295,52 @@ int media_reader_open(uv_loop_t *loop, struct media_file *file, const struct med
         return err_set(err, ERR_INTERNAL, "no memory for a digest");
     }
     XXH3_128bits_reset(reader->digest);
-    size_t window_bytes =
-        config->size_bytes < config->window_bytes ? (size_t)config->size_bytes : config->window_bytes;
-    reader->windows[0].data = mem_alloc(window_bytes);
-    reader->windows[1].data = config->size_bytes > window_bytes ? mem_alloc(window_bytes) : NULL;
+    reader->is_direct = true;
     uv_timer_init(loop, &reader->timer);
     reader->timer.data = reader;
     (void)posix_fadvise(file->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-    go_on(reader);
     *ret = reader;
     return 0;
+}
+
+static void count_given(struct media_reader *reader, const void *data, size_t len)
+{
+    XXH3_128bits_update(reader->digest, data, len);
+    reader->digest_bytes += len;
+    reader->left_to_give -= len;
+}
+
+/* Bytes that the page cache may give directly: all but what must be guarded. */
+static uint64_t direct_bytes(const struct media_reader *reader)
+{
+    uint64_t guarded = reader->config.guard_end ? reader->config.window_bytes : 0;
+    return reader->left_to_read > guarded ? reader->left_to_read - guarded : 0;
+}
+
+/* The rest goes through windows of the pool. */
+static void leave_direct(struct media_reader *reader)
+{
+    size_t window_bytes = reader->left_to_read < reader->config.window_bytes ? (size_t)reader->left_to_read
+                                                                             : reader->config.window_bytes;
+    reader->is_direct = false;
+    reader->windows[0].data = mem_alloc(window_bytes);
+    reader->windows[1].data = reader->left_to_read > window_bytes ? mem_alloc(window_bytes) : NULL;
+}
+
+static size_t give_directly(struct media_reader *reader, void *data, uint64_t len)
+{
+    uint64_t wanted = direct_bytes(reader) < len ? direct_bytes(reader) : len;
+    ssize_t got = -1;
+    if (wanted)
+        got = media_pread_cached(reader->file->fd, data, (size_t)wanted, (off_t)reader->next_byte);
+    if (got <= 0) {
+        leave_direct(reader); /* also after an error or at an unexpected end: the pool tells what it is */
+        return 0;
+    }
+    reader->next_byte += (uint64_t)got;
+    reader->left_to_read -= (uint64_t)got;
+    count_given(reader, data, (size_t)got);
+    return (size_t)got;
 }
 
 static size_t give(struct media_reader *reader, struct window *window, void *data, uint64_t len)
@@ -308,9 +349,7 @@ static size_t give(struct media_reader *reader, struct window *window, void *dat
     if (len < given)
         given = (size_t)len;
     memcpy(data, window->data + window->done, given);
-    XXH3_128bits_update(reader->digest, data, given);
-    reader->digest_bytes += given;
-    reader->left_to_give -= given;
+    count_given(reader, data, given);
     window->done += given;
     if (window->done == window->len) {
         window->is_full = false;
@@ -324,7 +363,9 @@ int64_t media_reader_read(struct media_reader *reader, void *data, uint64_t len)
     if (reader->state != MEDIA_READ_OK)
         return -1;
     uint64_t given = 0;
-    while (given < len && reader->left_to_give) {
+    while (given < len && reader->left_to_give && reader->is_direct)
+        given += give_directly(reader, (char *)data + given, len - given);
+    while (given < len && reader->left_to_give && !reader->is_direct) {
         struct window *window = &reader->windows[reader->current];
         if (!window->is_full || is_withheld(reader, window))
             break;
@@ -345,9 +386,7 @@ enum media_read media_reader_state(const struct media_reader *reader, const char
 void media_reader_digest(const struct media_reader *reader, unsigned char ret[MEDIA_DIGEST_SIZE],
                          uint64_t *ret_bytes)
 {
-    XXH128_canonical_t canonical;
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(reader->digest));
-    memcpy(ret, canonical.digest, MEDIA_DIGEST_SIZE);
+    media_digest_end(reader->digest, ret);
     if (ret_bytes)
         *ret_bytes = reader->digest_bytes;
 }

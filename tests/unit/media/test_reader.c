@@ -1,5 +1,6 @@
 /* Reading ahead: order, digests, trouble, and the end that is withheld. */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -15,9 +16,29 @@
 
 enum { WATCHDOG_MS = 60000 };
 
+/* Where the bytes come from: the page cache, the pool, or now one, then the other. */
+static media_pread_function *cached;
+
+static ssize_t never_cached(int fd, void *data, size_t len, off_t offset)
+{
+    (void)fd, (void)data, (void)len, (void)offset;
+    errno = EAGAIN;
+    return -1;
+}
+
+static ssize_t cached_up_to_150000(int fd, void *data, size_t len, off_t offset)
+{
+    if (offset >= 150000)
+        return never_cached(fd, data, len, offset);
+    return pread(fd, data, len < 150000 - (size_t)offset ? len : 150000 - (size_t)offset, offset);
+}
+
+static media_pread_function *const ways[] = {pread, never_cached, cached_up_to_150000};
+enum { WAYS = 3 };
+
 static uv_loop_t loop;
 static uv_timer_t watchdog;
-static int more_count, closed_count;
+static int more_count, stuck_more_count, closed_count;
 
 static void bark(uv_timer_t *timer)
 {
@@ -27,8 +48,10 @@ static void bark(uv_timer_t *timer)
 
 static int set_up(void **state)
 {
-    more_count = closed_count = 0;
+    more_count = stuck_more_count = closed_count = 0;
+    cached = cached ? cached : media_pread_cached;
     media_pread = pread;
+    media_pread_cached = cached;
     uv_loop_init(&loop);
     uv_timer_init(&loop, &watchdog);
     uv_timer_start(&watchdog, bark, WATCHDOG_MS, 0);
@@ -46,14 +69,28 @@ static int tear_down(void **state)
 
 static void count_more(void *ctx)
 {
-    (void)ctx;
-    more_count++;
+    (*(int *)ctx)++;
 }
 
 static void count_closed(void *ctx)
 {
     media_close(ctx);
     closed_count++;
+}
+
+static struct media_reader *open_stuck_reader(struct media_file *file, int64_t deadline_ms)
+{
+    struct err err = {0};
+    struct media_reader *reader = NULL;
+    struct media_reader_config config = {.size_bytes = 300000,
+                                         .window_bytes = 65536,
+                                         .deadline_ms = deadline_ms,
+                                         .more = count_more,
+                                         .ctx = &stuck_more_count};
+    char byte;
+    assert_int_equal(media_reader_open(&loop, file, &config, &reader, &err), 0);
+    assert_int_equal(media_reader_read(reader, &byte, 1), 0);
+    return reader;
 }
 
 static struct media_reader *open_reader(struct media_file *file, uint64_t first_byte, uint64_t size_bytes,
@@ -66,7 +103,8 @@ static struct media_reader *open_reader(struct media_file *file, uint64_t first_
                                          .window_bytes = 65536,
                                          .guard_end = guard_end,
                                          .deadline_ms = deadline_ms,
-                                         .more = count_more};
+                                         .more = count_more,
+                                         .ctx = &more_count};
     if (media_reader_open(&loop, file, &config, &reader, &err))
         fail_msg("%s", err.message);
     return reader;
@@ -134,11 +172,64 @@ static void a_range_comes_whole_and_in_order(void **state)
     (void)state;
     static const uint64_t sizes[] = {1, 2, 65535, 65536, 65537, 131071, 131072, 131073, 1000000};
     make_file("clip.mp4", 1000003);
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        check_range(0, sizes[i], 200000, false);
-        check_range(3, sizes[i], 16384, true);
-        check_range(1000003 - sizes[i], sizes[i], 65536, true);
+    for (size_t i = 0; i < WAYS * sizeof sizes / sizeof sizes[0]; i++) {
+        uint64_t size = sizes[i / WAYS];
+        media_pread_cached = ways[i % WAYS];
+        check_range(0, size, 200000, false);
+        check_range(3, size, 16384, true);
+        check_range(1000003 - size, size, 65536, true);
     }
+}
+
+static atomic_int calls;
+
+static ssize_t counted_pread(int fd, void *data, size_t len, off_t offset)
+{
+    atomic_fetch_add(&calls, 1);
+    return pread(fd, data, len, offset);
+}
+
+/* No thread, no second copy; only the guarded end is read in the pool. */
+static void what_is_cached_needs_no_pool(void **state)
+{
+    (void)state;
+    make_file("clip.mp4", 1000003);
+    media_pread = counted_pread;
+    media_pread_cached = pread;
+    atomic_store(&calls, 0);
+    check_range(0, 1000003, 16384, false);
+    assert_int_equal(atomic_load(&calls), 0);
+    check_range(0, 1000003, 16384, true);
+    assert_int_equal(atomic_load(&calls), 1);
+}
+
+/* The kernel's own answer, whatever it is on this file system. */
+static void the_real_page_cache_gives_the_same(void **state)
+{
+    (void)state;
+    make_file("clip.mp4", 1000003);
+    check_range(0, 1000003, 65536, true);
+    sync();
+    int fd = open(in_folder("clip.mp4"), O_RDONLY | O_CLOEXEC);
+    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED); /* cold, if the kernel is so kind */
+    close(fd);
+    check_range(0, 1000003, 65536, true);
+}
+
+static ssize_t cached_with_eio(int fd, void *data, size_t len, off_t offset)
+{
+    never_cached(fd, data, len, offset);
+    errno = EIO;
+    return -1;
+}
+
+/* Trouble in the page cache is looked at in the pool, which has the last word. */
+static void trouble_in_the_cache_is_left_to_the_pool(void **state)
+{
+    (void)state;
+    make_file("clip.mp4", 1000003);
+    media_pread_cached = cached_with_eio;
+    check_range(0, 1000003, 65536, true);
 }
 
 static void any_pieces_give_the_same(void **state)
@@ -148,6 +239,7 @@ static void any_pieces_give_the_same(void **state)
     print_message("# seed %u\n", seed);
     make_file("clip.mp4", 1000003);
     struct media_file *file = open_file("clip.mp4");
+    media_pread_cached = ways[seed % WAYS];
     struct media_reader *reader = open_reader(file, 1, 1000002, true, 0);
     uint64_t done = 0;
     while (done < 1000002) {
@@ -197,12 +289,16 @@ static void check_withheld(struct media_reader *reader, struct media_file *file,
 static void f04_a_cut_file_is_noticed(void **state)
 {
     (void)state;
-    make_file("clip.mp4", 1000000);
-    struct media_file *file = open_file("clip.mp4");
-    struct media_reader *reader = open_reader(file, 0, 1000000, false, 0);
-    assert_int_equal(read_out(reader, 0, 200000, 16384), 200000);
-    assert_int_equal(truncate(in_folder("clip.mp4"), 500000), 0);
-    check_withheld(reader, file, 200000, 1000000);
+    for (int way = 0; way < WAYS; way++) {
+        media_pread_cached = ways[way];
+        make_file("clip.mp4", 1000000);
+        closed_count = 0;
+        struct media_file *file = open_file("clip.mp4");
+        struct media_reader *reader = open_reader(file, 0, 1000000, false, 0);
+        assert_int_equal(read_out(reader, 0, 200000, 16384), 200000);
+        assert_int_equal(truncate(in_folder("clip.mp4"), 500000), 0);
+        check_withheld(reader, file, 200000, 1000000);
+    }
 }
 
 static void cut(void)
@@ -236,7 +332,8 @@ static void chmod_it(void)
     chmod(in_folder("clip.mp4"), 0600);
 }
 
-/* The harm is done when `before` bytes are out; the file has 300000, so its last window begins at 262144. */
+/* The harm is done when `before` bytes are out; the file has 300000, so its last window begins at 234464 or
+ * later. */
 static struct media_reader *read_and_harm(struct media_file **ret_file, uint64_t before, void (*harm)(void))
 {
     make_file("clip.mp4", 300000);
@@ -253,10 +350,11 @@ static void f04_f05_f06_f07_after_a_change_the_last_byte_is_withheld(void **stat
 {
     (void)state;
     static void (*const harms[])(void) = {cut, grow, overwrite, replace};
-    static const uint64_t places[] = {0, 1, 100000, 262143};
+    static const uint64_t places[] = {0, 1, 100000, 234463};
     for (size_t i = 0; i < sizeof harms / sizeof harms[0]; i++) {
         for (size_t k = 0; k < sizeof places / sizeof places[0]; k++) {
             struct media_file *file;
+            media_pread_cached = ways[(i + k) % WAYS];
             struct media_reader *reader = read_and_harm(&file, places[k], harms[i]);
             check_withheld(reader, file, places[k], 300000);
         }
@@ -303,7 +401,6 @@ static void an_unguarded_range_is_not_withheld(void **state)
 
 /* ---- a disk with trouble ---- */
 
-static atomic_int calls;
 static atomic_long fails_from;
 
 static ssize_t pread_with_eio(int fd, void *data, size_t len, off_t offset)
@@ -324,6 +421,7 @@ static void f03_eio_is_told_and_not_tried_again(void **state)
     atomic_store(&calls, 0);
     atomic_store(&fails_from, 131072);
     media_pread = pread_with_eio;
+    media_pread_cached = never_cached;
     struct media_file *file = open_file("clip.mp4");
     struct media_reader *reader = open_reader(file, 0, 300000, true, 0);
     uint64_t got = read_out(reader, 0, 300000, 16384);
@@ -354,6 +452,7 @@ static void x10_short_and_interrupted_reads_go_on(void **state)
     (void)state;
     make_file("clip.mp4", 1000003);
     media_pread = pread_in_drops;
+    media_pread_cached = never_cached;
     check_range(0, 300000, 16384, true);
 }
 
@@ -377,15 +476,19 @@ static void f08_a_hanging_read_stalls_only_its_own_reader(void **state)
     make_file("clip.mp4", 300000);
     atomic_store(&hanging, 1);
     media_pread = pread_that_hangs;
+    media_pread_cached = never_cached;
     pthread_mutex_lock(&gate);
     struct media_file *stuck_file = open_file("clip.mp4"), *file = open_file("clip.mp4");
-    struct media_reader *stuck = open_reader(stuck_file, 0, 300000, true, 200);
+    struct media_reader *stuck = open_stuck_reader(stuck_file, 200);
     while (atomic_load(&hanging) > 0)
         uv_run(&loop, UV_RUN_NOWAIT);
     struct media_reader *reader = open_reader(file, 0, 300000, true, 0);
     assert_int_equal(read_out(reader, 0, 300000, 16384), 300000);
     close_reader(reader, file);
-    assert_int_equal(read_out(stuck, 0, 300000, 16384), 0);
+    while (!stuck_more_count)
+        uv_run(&loop, UV_RUN_ONCE);
+    char byte;
+    assert_int_equal(media_reader_read(stuck, &byte, 1), -1);
     assert_int_equal(media_reader_state(stuck, &message), MEDIA_READ_IO);
     assert_non_null(strstr(message, "took longer than 200 ms"));
     closed_count = 0;
@@ -408,10 +511,11 @@ static void fill_pool(void)
 {
     atomic_store(&hanging, POOL_THREADS);
     media_pread = pread_that_hangs;
+    media_pread_cached = never_cached;
     pthread_mutex_lock(&gate);
     for (int i = 0; i < POOL_THREADS; i++) {
         stuck_files[i] = open_file("clip.mp4");
-        stuck_readers[i] = open_reader(stuck_files[i], 0, 300000, false, 0);
+        stuck_readers[i] = open_stuck_reader(stuck_files[i], 0);
     }
     while (atomic_load(&hanging) > 0)
         uv_run(&loop, UV_RUN_NOWAIT);
@@ -467,10 +571,13 @@ static void f08_a_read_that_never_begins_is_given_up(void **state)
 static void closing_at_once_is_fine(void **state)
 {
     (void)state;
+    char byte;
     make_file("clip.mp4", 300000);
+    media_pread_cached = never_cached;
     for (int turns = 0; turns < 5; turns++) {
         struct media_file *file = open_file("clip.mp4");
         struct media_reader *reader = open_reader(file, 0, 300000, true, 1000);
+        assert_int_equal(media_reader_read(reader, &byte, 1), 0);
         for (int i = 0; i < turns; i++)
             uv_run(&loop, UV_RUN_NOWAIT);
         closed_count = 0;
@@ -504,6 +611,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_FOLDER(a_range_comes_whole_and_in_order),
         IN_FOLDER(any_pieces_give_the_same),
+        IN_FOLDER(what_is_cached_needs_no_pool),
+        IN_FOLDER(the_real_page_cache_gives_the_same),
+        IN_FOLDER(trouble_in_the_cache_is_left_to_the_pool),
         IN_FOLDER(a_range_outside_of_the_file_is_refused),
         IN_FOLDER(f04_a_cut_file_is_noticed),
         IN_FOLDER(f04_f05_f06_f07_after_a_change_the_last_byte_is_withheld),
