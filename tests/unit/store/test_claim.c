@@ -2,6 +2,8 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/text.h"
@@ -164,11 +166,25 @@ static void a_reach_of_channels_is_kept(void **state)
     add_many(fix, a, "a", 2);
     add_many(fix, b, "b", 2);
     add_many(fix, c, "c", 2);
-    int64_t only[] = {b, c};
-    struct store_reach reach = {.only_channels = only, .only_channel_count = 2};
-    assert_int_equal(claim_reach(fix, "w1", &reach, 8, claims), 4);
-    for (int i = 0; i < 4; i++)
-        assert_int_not_equal(claims[i].channel_id, a);
+    struct store_reach all = {.any_region = true};
+    struct store_backlog backlog;
+    struct err err = {0};
+    struct job_id only[] = {{"b1"}, {"nosuchjob"}, {"c0"}};
+    struct store_reach reach = {.only_jobs = only, .only_job_count = 3};
+    assert_int_equal(store_backlog(fix->store, &reach, &backlog, &err), 0);
+    assert_int_equal(backlog.runnable, 2);
+    assert_int_equal(claim_reach(fix, "w1", &reach, 8, claims), 2);
+    assert_string_equal(claims[0].id.text, "b1");
+    assert_string_equal(claims[1].id.text, "c0");
+    assert_int_equal(claim_reach(fix, "w2", &reach, 8, claims), 0); /* leased: not twice */
+    assert_int_equal(store_backlog(fix->store, &reach, &backlog, &err), 0);
+    assert_int_equal(backlog.runnable, 0);
+    assert_int_equal(backlog.leased, 2);
+    set_channel(fix, a, CHANNEL_PAUSED, 0);
+    struct job_id held = {"a0"};
+    struct store_reach of_paused = {.only_jobs = &held, .only_job_count = 1};
+    assert_int_equal(claim_reach(fix, "w1", &of_paused, 8, claims), 0);
+    assert_int_equal(claim_reach(fix, "w1", &all, 8, claims), 2); /* the others wait for their turn */
 }
 
 static void a_channel_has_at_most_its_share_of_leases(void **state)
@@ -259,7 +275,8 @@ static void twins_are_counted(void **state)
         job.priority = -(int)i;
         add(fix, &job);
     }
-    struct store_reach reach = {.any_region = true, .only_channels = &channel, .only_channel_count = 1};
+    set_channel(fix, other, CHANNEL_PAUSED, 0);
+    struct store_reach reach = {.any_region = true};
     struct job_claim claim;
     assert_int_equal(claim_reach(fix, "w1", &reach, 1, &claim), 1);
     assert_int_equal(claim.twin_count, 2);
@@ -285,6 +302,47 @@ static void x07_two_handles_never_claim_the_same_job(void **state)
     store_close(second);
     assert_int_equal(number(fix, "select count(*) from job where lease_epoch = 1 and state = 'uploading'"),
                      40);
+}
+
+/* In a process of its own: claims until nothing is left, and exits with the number of jobs it got. */
+static void claim_all_and_exit(struct fixture *fix, const char *worker)
+{
+    int total = 0;
+    struct job_claim claim;
+    if (store_open(fix->url, STORE_USE, &fix->store, &fix->err) != 0)
+        _exit(255);
+    while (claim = claim_one(fix, worker), claim.id.text[0]) {
+        struct job_write write = write_of(&claim);
+        write.set_session = true;
+        must_write(fix, &write);
+        total++;
+    }
+    _exit(total);
+}
+
+static void x07_processes_claim_at_once(void **state)
+{
+    struct fixture *fix = *state;
+    enum { PROCESSES = 3, JOBS = 60 };
+    pid_t children[PROCESSES];
+    add_many(fix, make_channel(fix, "t", "c"), "a", JOBS);
+    store_close(fix->store);
+    fix->store = NULL;
+    for (int i = 0; i < PROCESSES; i++) {
+        children[i] = fork();
+        if (children[i] == 0)
+            claim_all_and_exit(fix, i == 0 ? "w0" : i == 1 ? "w1" : "w2");
+    }
+    int total = 0, status;
+    for (int i = 0; i < PROCESSES; i++) {
+        assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+        assert_true(WIFEXITED(status));
+        total += WEXITSTATUS(status);
+    }
+    assert_int_equal(total, JOBS);
+    assert_int_equal(number(fix, "select count(*) from job where lease_epoch = 1 and state = 'uploading'"),
+                     JOBS);
+    assert_int_equal(number(fix, "select count(*) from event where what = 'claimed'"), JOBS);
 }
 
 /* ---- what it costs ---- */
@@ -338,7 +396,8 @@ static void l01_no_statement_of_a_claim_walks_all_jobs(void **state)
     assert_int_equal(claim_many(fix, "w1", 2, claims), 2);
     struct store_reach named = {.region = "eu", .tenants = "t", .per_channel_max = 3};
     claim_reach(fix, "w1", &named, 1, claims);
-    struct store_reach only = {.only_channels = &limited, .only_channel_count = 1};
+    struct job_id named_job = {"b0"};
+    struct store_reach only = {.only_jobs = &named_job, .only_job_count = 1};
     claim_reach(fix, "w1", &only, 1, claims);
     sqlite3_trace_v2(plan.handle, 0, NULL, NULL);
     assert_true(plan.count > 20);
@@ -426,6 +485,7 @@ int main(void)
         TEST(a_job_whose_video_exists_is_finished_whatever_its_channel),
         TEST(twins_are_counted),
         TEST(x07_two_handles_never_claim_the_same_job),
+        TEST(x07_processes_claim_at_once),
         TEST(l01_no_statement_of_a_claim_walks_all_jobs),
         TEST(l01_l02_a_claim_costs_the_same_however_many_jobs_wait),
         TEST(l04_many_holds_that_end_at_once_are_worked_off),
