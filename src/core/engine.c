@@ -188,10 +188,17 @@ static void renew(struct engine *engine, struct slot *slot)
     slot->renew_at_mono_ms = INT64_MAX;
 }
 
+/* A short lease has a short margin: it must be renewed, at a third of it, well before transfers stop. */
+static int64_t lease_margin_ms(int64_t lease_ms)
+{
+    return lease_ms / 4 < LEASE_MARGIN_MS ? lease_ms / 4 : LEASE_MARGIN_MS;
+}
+
 static void grant_lease(struct engine *engine, struct slot *slot, int64_t asked_mono_ms)
 {
-    slot->lease_end_mono_ms = asked_mono_ms + engine->config.lease_ms - LEASE_MARGIN_MS;
-    slot->renew_at_mono_ms = asked_mono_ms + engine->config.lease_ms / 3;
+    int64_t lease_ms = engine->config.lease_ms;
+    slot->lease_end_mono_ms = asked_mono_ms + lease_ms - lease_margin_ms(lease_ms);
+    slot->renew_at_mono_ms = asked_mono_ms + lease_ms / 3;
 }
 
 static void on_renewed(struct engine *engine, struct slot *slot, const struct event *event)

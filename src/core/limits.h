@@ -57,7 +57,7 @@
 
 /* ---- leases (faults.md section 4) ---- */
 #define LEASE_MS_DEFAULT  45000
-#define LEASE_MARGIN_MS   10000 /* transfers stop this long before the lease ends */
+#define LEASE_MARGIN_MS   10000 /* transfers stop this long before the lease ends; at most a quarter of it */
 #define TAKEOVER_DELAY_MS 5000  /* a lease that ran out is taken over this much later */
 #define POLL_MS           1000  /* claims are tried at least this often, jittered */
 #define CLAIM_BATCH_MAX   32
