@@ -1,0 +1,53 @@
+# Thin: Meson builds, scripts/ does the rest. Every target installs what it needs first (scripts/deps).
+SEEDS ?= 3000
+SECONDS ?= 60
+PREFIX ?= /usr/local
+
+.PHONY: all build test demo sim mutate fuzz bench lint format install clean
+all: build
+
+build:
+	@scripts/deps build
+	@test -f build/build.ninja || CC=gcc meson setup build --prefix $(PREFIX)
+	@ninja -C build
+
+test:
+	@scripts/deps
+	@scripts/test
+
+demo: build
+	@scripts/deps demo
+	@scripts/demo
+
+# make sim SEEDS=100000
+sim: build
+	@scripts/deps
+	@ninja -C build tests/sim/sim
+	@build/tests/sim/sim --seeds $(SEEDS)
+
+mutate:
+	@scripts/deps
+	@scripts/mutate
+
+# make fuzz SECONDS=600
+fuzz:
+	@scripts/deps
+	@scripts/fuzz $(SECONDS)
+
+bench: build
+	@scripts/deps
+	@bench/run
+
+lint: build
+	@scripts/deps
+	@scripts/lint
+
+format:
+	@scripts/deps
+	@git ls-files -z '*.c' '*.h' | xargs -0 clang-format -i
+
+install: build
+	@meson install -C build
+
+clean:
+	@rm -rf build build-asan build-fuzz
