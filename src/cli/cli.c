@@ -93,7 +93,9 @@ int cli_broker_open(struct cli *cli, struct cli_broker *ret, struct err *err)
                                    .api_root = settings->api_root,
                                    .ca_file = settings->ca_file,
                                    .proxy = settings->proxy,
-                                   .allow_plain_loopback = settings->allow_plain_loopback};
+                                   .allow_plain_loopback = settings->allow_plain_loopback,
+                                   .log_level = settings->log_level,
+                                   .log_format = settings->log_format};
     *ret = (struct cli_broker){0};
     if (uv_loop_init(&ret->loop) != 0)
         return err_set(err, ERR_INTERNAL, "no event loop can be made (out of file descriptors?)");
@@ -130,19 +132,12 @@ static int load_settings(struct cli *cli, struct err *err)
     return settings_load(cli_value(cli, "config"), flags, count, &cli->settings, err);
 }
 
-/* The broker child writes to the same standard error: it learns the choice through its environment. */
+/* A command's own lines are its results; only a daemon talks of what it does unless it is asked to. */
 static void set_up_log(struct cli *cli)
 {
     struct settings *settings = &cli->settings;
-    bool is_asked = settings_origin(settings, "log_level") != CONF_DEFAULT;
-    if (!is_asked)
+    if (settings_origin(settings, "log_level") == CONF_DEFAULT)
         settings->log_level = cli->quiet ? LOG_ERROR : cli->command->is_daemon ? LOG_INFO : LOG_WARN;
-    const char *level = settings->log_level == LOG_ERROR  ? "error"
-                        : settings->log_level == LOG_WARN ? "warn"
-                        : settings->log_level == LOG_INFO ? "info"
-                                                          : "debug";
-    setenv("SLUICE_LOG_LEVEL", level, 1);
-    setenv("SLUICE_LOG_FORMAT", settings->log_format == LOG_JSON ? "json" : "logfmt", 1);
     log_setup(settings->log_level, settings->log_format);
 }
 

@@ -101,7 +101,7 @@ static void show_progress(const struct store_job *job)
     char done[32], size[32];
     format_bytes(size, job->size_bytes);
     format_bytes(done, job->confirmed_bytes);
-    if (job->confirmed_bytes > 0 || job->has_session)
+    if (job->state != JOB_COMPLETED && (job->confirmed_bytes > 0 || job->has_session))
         out_field_f("confirmed", "%s of %s (%" PRIu64 " %%)%s", done, size,
                     job->confirmed_bytes * 100 / (job->size_bytes ? job->size_bytes : 1),
                     job->finalizing ? ", the last byte may have been sent" : "");

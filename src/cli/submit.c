@@ -231,11 +231,12 @@ static int refuse_conflict(struct submit *submit, const struct submit_item *item
     if (code < 0)
         return code;
     differences_list(&job, item, submit, &text);
-    err_set(err, ERR_EXISTS,
-            "%s: this file was added before as job %s (%s%s%s), but with other %s. To have a second video of "
-            "it, give a --key of your own; to change the first one, cancel its job or edit the video",
-            item->typed, job.id.text, job_state_text(job.state), *job.video_id ? ", https://youtu.be/" : "",
-            job.video_id, text.data);
+    err_set(
+        err, ERR_EXISTS,
+        "%s: this file was added before, as job %s (%s%s%s), but these differ: %s. To have a second video "
+        "of it, give a --key of your own; to change the first one, cancel its job or edit the video",
+        item->typed, job.id.text, job_state_text(job.state), *job.video_id ? ", https://youtu.be/" : "",
+        job.video_id, text.data);
     store_job_release(&job);
     return ERR_EXISTS;
 }

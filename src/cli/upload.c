@@ -91,11 +91,56 @@ static uint64_t standing(const struct upload *upload)
 
 /* ---- working ---- */
 
+/* The engine's name of what it does, in a person's words; NULL: not worth telling. */
+static const char *doing_words(const char *doing)
+{
+    static const char *const words[][2] = {{"check source", "looking at the file"},
+                                           {"token", "logging in"},
+                                           {"open session", "resuming"},
+                                           {"start", "starting"},
+                                           {"put", "sending"},
+                                           {"query", "asking what YouTube has"},
+                                           {"list uploads", "looking for the video"},
+                                           {"check video", "checking the video"},
+                                           {"probe token", "testing the login"},
+                                           {"cancel session", "cancelling"}};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (strcmp(doing, words[i][0]) == 0)
+            return words[i][1];
+    return NULL;
+}
+
+/* The worker is through with a job for now: what the store says of it is what counts. */
+static void show_stored(struct upload *upload, struct job_id id)
+{
+    struct store_job job;
+    struct buf state AUTO_BUF = BUF_INIT(512);
+    if (store_job_find(upload->cli->store, id.text, &job, NULL) < 0)
+        return;
+    job_state_line(&job, &state);
+    if (*job.video_id) {
+        buf_puts(&state, ", ");
+        job_video_url(&job, &state);
+    }
+    bars_update(upload->bars, id, job.confirmed_bytes, 0, state.data, true);
+    store_job_release(&job);
+}
+
 static void on_progress(void *ctx, const struct worker_progress *progress)
 {
     struct upload *upload = ctx;
-    bars_update(upload->bars, progress->job, progress->confirmed_bytes, progress->sent_bytes, progress->doing,
-                progress->left);
+    char wait[32], text[160];
+    const char *doing = doing_words(progress->doing);
+    if (progress->left) {
+        show_stored(upload, progress->job);
+        return;
+    }
+    if (progress->retry_in_ms > 0) {
+        snprintf(text, sizeof(text), "again in %s%s%s", format_duration(wait, progress->retry_in_ms),
+                 progress->reason && *progress->reason ? ": " : "", progress->reason ? progress->reason : "");
+        doing = text;
+    }
+    bars_update(upload->bars, progress->job, progress->confirmed_bytes, progress->sent_bytes, doing, false);
 }
 
 /* In this process; other jobs of the store are left alone. */

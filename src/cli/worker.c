@@ -16,15 +16,11 @@ static int run_worker(struct cli *cli, struct err *err)
     return code < 0 ? code : worker_run(&cli->settings, &options, &is_interrupted, err);
 }
 
-/* No configuration: it comes through the socket. Only how to log stands in the environment. */
+/* Everything it needs comes through the socket. */
 static int run_broker(struct cli *cli, struct err *err)
 {
-    struct settings settings;
     (void)cli;
-    if (settings_load("/dev/null", NULL, 0, &settings, err) == 0) {
-        log_setup(settings.log_level, settings.log_format);
-        settings_release(&settings);
-    }
+    (void)err;
     return broker_main(BROKER_FD);
 }
 
