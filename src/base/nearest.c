@@ -4,7 +4,10 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { WORD_LEN_MAX = 63 };
+enum {
+    WORD_LEN_MAX = 63,
+    PREFIX_LEN_MIN = 3, /* a word cut short is as good as one wrong letter */
+};
 
 static size_t least(size_t a, size_t b, size_t c)
 {
@@ -41,7 +44,9 @@ void nearest_init(struct nearest *nearest, const char *word)
 
 void nearest_offer(struct nearest *nearest, const char *candidate)
 {
-    size_t far = distance(nearest->word, candidate);
+    size_t far = distance(nearest->word, candidate), len = strlen(nearest->word);
+    if (far > 1 && len >= PREFIX_LEN_MIN && strncmp(candidate, nearest->word, len) == 0)
+        far = 1;
     if (far < nearest->best_distance) {
         nearest->best = candidate;
         nearest->best_distance = far;

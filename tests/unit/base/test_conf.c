@@ -222,6 +222,10 @@ static void only_a_near_word_is_proposed(void **state)
     assert_null(nearest_found(&nearest));
     nearest_offer(&nearest, "no-browser");
     assert_string_equal(nearest_found(&nearest), "no-browser");
+    nearest_init(&nearest, "chan");
+    nearest_offer(&nearest, "meta");
+    nearest_offer(&nearest, "channel");
+    assert_string_equal(nearest_found(&nearest), "channel");
     nearest_init(&nearest, "x");
     nearest_offer(&nearest, "");
     nearest_offer(&nearest, "abc");

@@ -99,9 +99,9 @@ static void options_are_not_abbreviated(void **state)
     struct line line;
     (void)state;
     PARSE(&line, W("add"), W("a"), W("--chan"), W("x"));
-    assert_refused(&line, "unknown option --chan");
+    assert_refused(&line, "unknown option --chan; did you mean --channel?");
     PARSE(&line, W("add"), W("a"), W("--priv=public"));
-    assert_refused(&line, "unknown option --priv");
+    assert_refused(&line, "unknown option --priv; did you mean --privacy?");
 }
 
 static void values_are_asked_for(void **state)
