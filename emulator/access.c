@@ -88,12 +88,17 @@ static void refuse_for_quota(struct request *request)
                    "'youtube.googleapis.com' for consumer 'project_number:%llu'.",
                    metric, metric, (unsigned long long)request->caller.client->project->number);
     struct api_error rate_limit = {429, "global", "rateLimitExceeded", message, NULL, NULL};
-    if (request->state->settings.quota_error == 403)
-        refuse(request, &quota_exceeded);
-    else if (request->state->settings.quota_error == 4030)
-        refuse(request, &daily_limit);
-    else
+    switch (request->state->quota_error) {
+    case QUOTA_ERROR_RATE_LIMIT_EXCEEDED:
         refuse(request, &rate_limit);
+        return;
+    case QUOTA_ERROR_QUOTA_EXCEEDED:
+        refuse(request, &quota_exceeded);
+        return;
+    case QUOTA_ERROR_DAILY_LIMIT_EXCEEDED:
+        refuse(request, &daily_limit);
+        return;
+    }
 }
 
 void access_check_channel(struct request *request)

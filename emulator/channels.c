@@ -87,6 +87,9 @@ bool channel_update(struct channel *channel, const json_t *changes)
     const json_t *verified = json_object_get(changes, "verified");
     if (json_is_boolean(verified))
         channel->is_verified = json_is_true(verified);
+    const json_t *shorts = json_object_get(changes, "shorts");
+    if (json_is_boolean(shorts))
+        channel->makes_shorts = json_is_true(shorts);
     if (json_count_at(changes, "upload_limit", &channel->upload_limit))
         channel->has_upload_limit = true;
     else if (json_is_null(json_object_get(changes, "upload_limit")))

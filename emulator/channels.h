@@ -25,7 +25,8 @@ struct channel {
     char *title;
     char *long_uploads_status; /* allowed eligible disallowed longUploadsUnspecified [disc] */
     enum channel_state state;
-    bool is_verified;        /* may set thumbnails */
+    bool is_verified;  /* may set thumbnails */
+    bool makes_shorts; /* its videos are Shorts: thumbnails only once they are processed [rev 2026-11-03] */
     bool has_upload_limit;   /* YouTube's own cap, not the project's quota; unpublished and dynamic [quota] */
     uint64_t upload_limit;   /* videos in any 24 h */
     int upload_limit_status; /* 400; also seen with 403 [insert] */

@@ -267,7 +267,8 @@ static void get_quota(struct request *request, json_t *body)
     reply_take_json(&request->reply, 200, list);
 }
 
-/* {"project": 1|"id", "uploads": LIMIT, "units": LIMIT, …, "used": {"uploads": N}, "testing": true} */
+/* {"project": 1|"id", "uploads": LIMIT, "units": LIMIT, …, "used": {"uploads": N}, "testing": true, "error":
+ * REASON} */
 static void post_quota(struct request *request, json_t *body)
 {
     const json_t *named = json_object_get(body, "project");
@@ -275,8 +276,9 @@ static void post_quota(struct request *request, json_t *body)
                                ? mem_printf("%lld", (long long)json_integer_value(named))
                                : mem_dup(json_is_string(named) ? json_string_value(named) : "1");
     struct project *project = clients_find_project(&request->state->clients, name);
-    if (!project) {
-        refuse_control(request, 404, "unknown project");
+    const char *error = json_text_at(body, "error");
+    if (!project || (error && !quota_error_parse(error, &request->state->quota_error))) {
+        refuse_control(request, 404, "unknown project or error");
         return;
     }
     quota_roll(&project->quota, state_now_ms(request->state));

@@ -68,12 +68,21 @@ static void end_thumbnails_set(struct request *request)
         403,         "youtube.thumbnail",
         "forbidden", "The thumbnail can't be set for the specified video. The channel is not verified.",
         NULL,        NULL};
+    static const struct api_error too_early = {
+        403,
+        "youtube.thumbnail",
+        "forbidden",
+        "The thumbnail can't be set for the specified video. It is a Short that is still being processed.",
+        NULL,
+        NULL};
     const char *type = request_header(request, "Content-Type");
     struct video *video = own_video(request, request_param(request, "videoId"));
     if (!video)
         return;
     if (!request->caller.channel->is_verified)
         refuse(request, &unverified);
+    else if (request->caller.channel->makes_shorts && !video_is_processed(request->state, video))
+        refuse(request, &too_early);
     else if (request->received_bytes == 0)
         refuse_bad(request, "mediaBodyRequired", "The request does not include the image content.", NULL);
     else if (!is_image(type))

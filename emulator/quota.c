@@ -1,5 +1,8 @@
 #include "quota.h"
 
+#include <string.h>
+
+#include "base/attr.h"
 #include "pacific.h"
 
 void quota_init(struct quota *quota)
@@ -42,4 +45,21 @@ const char *quota_bucket_name(enum quota_bucket bucket)
 #undef X
     };
     return bucket == QUOTA_NONE ? "none" : names[bucket];
+}
+
+static const char *const error_reasons[] = {
+#define X(id, reason) [QUOTA_ERROR_##id] = reason,
+    QUOTA_ERROR_TABLE(X)
+#undef X
+};
+
+bool quota_error_parse(const char *reason, enum quota_error *ret)
+{
+    for (size_t i = 0; i < ARRAY_LEN(error_reasons); i++) {
+        if (strcmp(error_reasons[i], reason) == 0) {
+            *ret = (enum quota_error)i;
+            return true;
+        }
+    }
+    return false;
 }

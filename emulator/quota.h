@@ -23,6 +23,18 @@ enum quota_bucket {
         QUOTA_COUNT_
 };
 
+/* What a spent bucket answers: Google shows all three. reason, HTTP status */
+#define QUOTA_ERROR_TABLE(X)                                                                                 \
+    X(RATE_LIMIT_EXCEEDED, "rateLimitExceeded") /* 429, and only its message says that it is for the day */  \
+    X(QUOTA_EXCEEDED, "quotaExceeded")          /* 403 */                                                    \
+    X(DAILY_LIMIT_EXCEEDED, "dailyLimitExceeded") /* 403 */
+
+enum quota_error {
+#define X(id, reason) QUOTA_ERROR_##id,
+    QUOTA_ERROR_TABLE(X)
+#undef X
+};
+
 struct quota {
     int64_t day_start_ms;
     struct {
@@ -38,5 +50,6 @@ bool quota_charge(struct quota *quota, enum quota_bucket bucket, uint64_t units,
 /* Begins a new day if `now_ms` is in another one. */
 void quota_roll(struct quota *quota, int64_t now_ms);
 const char *quota_bucket_name(enum quota_bucket bucket);
+bool quota_error_parse(const char *reason, enum quota_error *ret); /* false if unknown */
 
 #endif

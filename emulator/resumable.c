@@ -22,6 +22,7 @@ struct put {
     gnutls_hash_hd_t hash;   /* of the session's bytes and those taken since */
     uint64_t at;             /* offset behind the last byte that was taken to be stored */
     uint64_t keep_bytes;     /* so many more may be stored */
+    bool keeps_aligned;      /* if it breaks off */
 };
 
 /* ---- replies ---- */
@@ -242,7 +243,8 @@ static void put_begin(struct request *request)
                         .generation = session->generation,
                         .hash = gnutls_hash_copy(session->hash),
                         .at = session->stored_bytes,
-                        .keep_bytes = request->plan.keep_bytes};
+                        .keep_bytes = request->plan.keep_bytes,
+                        .keeps_aligned = request->state->settings.keep_aligned != 0};
     session->put_count++;
     request->put = put;
 }
@@ -308,7 +310,7 @@ static void take_put(struct request *request, const char *data, size_t len)
         put->keep_bytes -= n;
         /* A PUT that breaks off leaves whole blocks behind, as at Google's storage: any offset is possible
          * there, a multiple of the block is what is seen. */
-        if (n == to_boundary || !put->state->settings.keep_aligned) {
+        if (n == to_boundary || !put->keeps_aligned) {
             pthread_mutex_lock(&put->state->lock);
             commit(put);
             pthread_mutex_unlock(&put->state->lock);

@@ -52,6 +52,7 @@ void state_reset(struct state *state, bool consents_too)
     forget_uploads(state);
     journal_clear(&state->journal);
     settings_init(&state->settings);
+    state->quota_error = QUOTA_ERROR_RATE_LIMIT_EXCEEDED;
     state->clock_offset_ms = 0;
     for (size_t i = 0; i < PROJECT_COUNT; i++) {
         quota_init(&state->clients.projects[i].quota);

@@ -31,8 +31,7 @@
     X(device_interval_s, 5)                               /* [device] */                                     \
     X(final_status, 201)                                  /* 200 instead: section "not confirmed" */         \
     X(keep_aligned, 1)      /* of a PUT that breaks off, keep whole 262144-byte blocks only */               \
-    X(slug_is_file_name, 1) /* whether fileDetails.fileName shows the Slug */                                \
-    X(quota_error, 429)     /* 429 rateLimitExceeded, 403 quotaExceeded, 4030 dailyLimitExceeded */
+    X(slug_is_file_name, 1) /* whether fileDetails.fileName shows the Slug */
 
 struct settings {
 #define X(name, value) int64_t name;
@@ -48,6 +47,7 @@ struct state {
     struct dice dice;
     int64_t clock_offset_ms; /* the emulator's clock minus the machine's */
     struct settings settings;
+    enum quota_error quota_error;
     struct clients clients;
     struct channels channels;
     struct tokens tokens;

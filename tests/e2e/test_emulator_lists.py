@@ -173,6 +173,19 @@ def test_thumbnail(emulator, channel, token):
     assert set_thumbnail(b"x", video=upload(emulator, other), token=other).reason() == "forbidden"
 
 
+def test_thumbnail_of_a_short_only_once_it_is_processed(emulator):
+    shorts = emulator.ctl("channels", {"title": "shorts"})[0]
+    emulator.ctl("channels", {"channel": shorts["id"], "shorts": True})
+    token = emulator.access_token(shorts["id"])
+    target = "/upload/youtube/v3/thumbnails/set?videoId=" + upload(emulator, token)
+
+    def set_thumbnail():
+        return emulator.request("POST", target, body=b"image", token=token, headers={"Content-Type": "image/jpeg"})
+    assert set_thumbnail().reason() == "forbidden"
+    emulator.advance(2001)
+    assert set_thumbnail().status == 200
+
+
 def test_captions(emulator, channel, token):
     video = upload(emulator, token)
     forced = emulator.access_token(channel["id"], scope=SCOPE + "youtube.force-ssl")

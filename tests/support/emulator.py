@@ -56,12 +56,13 @@ class Emulator:
     def __init__(self, *options, env=None):
         self.dir = tempfile.mkdtemp(prefix="youtube-emulator-test-")
         self.log = open(os.path.join(self.dir, "stderr"), "wb")
+        self.last_words = ""
         self.process = subprocess.Popen(
             [program(), "--dir", self.dir, *options],
             stdout=subprocess.PIPE, stderr=self.log, env=env)
         line = self.process.stdout.readline().decode()
         if not line.startswith("listening "):
-            self.process.wait()
+            self.stop()
             raise RuntimeError(f"youtube-emulator did not start: {line!r} {self.stderr()!r}")
         fields = dict(field.split("=", 1) for field in line.split()[1:])
         self.url = fields["url"]
@@ -87,11 +88,14 @@ class Emulator:
             code = self.process.wait()
         self.process.stdout.close()
         self.log.close()
+        self.last_words = self.last_words or self.stderr()
         shutil.rmtree(self.dir, ignore_errors=True)
         return code
 
     def stderr(self):
-        return pathlib.Path(self.dir, "stderr").read_text(errors="replace")
+        """What it wrote to standard error; also after it has ended."""
+        path = pathlib.Path(self.dir, "stderr")
+        return path.read_text(errors="replace") if path.exists() else self.last_words
 
     # ---- any request
 
