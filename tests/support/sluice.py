@@ -11,15 +11,18 @@ The binary: src/cli/sluice in the build folder $SLUICE_BUILD (default: build/ in
 caller's environment reaches it but PATH and what sanitizers need. Only the standard library is used.
 """
 
+import hashlib
 import http.client
 import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import subprocess
 import tempfile
+import time
 import urllib.parse
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -68,6 +71,77 @@ class Result:
         return f"<rc {self.rc}\nout: {self.out}\nerr: {self.err}>"
 
 
+def until(condition, what, timeout_s=30):
+    """Polls `condition` until it is true and returns its value; fails the test after `timeout_s`."""
+    give_up = time.monotonic() + timeout_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < give_up, f"not within {timeout_s} s: {what() if callable(what) else what}"
+        time.sleep(0.01)
+
+
+class Worker:
+    """A `sluice worker` that runs beside the test; what it logs goes to a file."""
+
+    def __init__(self, sluice, *args, program_prefix=(), env=None, stderr=None):
+        self.log_path = sluice.home / f"worker-{len(sluice.workers)}.log"
+        with open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen(
+                [*program_prefix, program(), "worker", *map(str, args)], env={**sluice.env, **(env or {})},
+                cwd=sluice.home, stdin=subprocess.DEVNULL, stdout=log, stderr=stderr or log)
+        self.is_frozen = False
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    def wait_for_log(self, pattern, timeout_s=30):
+        return until(lambda: re.search(pattern, self.log()) or self.is_over() and re.search(pattern, self.log()),
+                     lambda: f"/{pattern}/ in the log:\n{self.log()}", timeout_s)
+
+    def broker_pid(self):
+        return int(self.wait_for_log(r"broker_pid=(\d+)").group(1))
+
+    def is_over(self):
+        return self.process.poll() is not None
+
+    def signal(self, number):
+        os.kill(self.pid, number)
+
+    def freeze(self):
+        self.signal(signal.SIGSTOP)
+        self.is_frozen = True
+
+    def thaw(self):
+        self.signal(signal.SIGCONT)
+        self.is_frozen = False
+
+    def kill(self):
+        """SIGKILL, and until it is gone."""
+        if not self.is_over():
+            self.process.kill()
+        self.process.wait()
+
+    def stop(self, timeout_s=20):
+        """SIGTERM; returns the exit code and how many seconds it took."""
+        begun = time.monotonic()
+        self.signal(signal.SIGTERM)
+        return self.process.wait(timeout_s), time.monotonic() - begun
+
+    def wait(self, timeout_s=60):
+        try:
+            code = self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the worker does not end:\n{self.log()}") from None
+        assert "Sanitizer" not in self.log() and "runtime error:" not in self.log(), self.log()
+        return code
+
+
 class Sluice:
     """One installation: home, configuration, store, key. `settings` are keys of sluice.conf."""
 
@@ -91,6 +165,9 @@ class Sluice:
                 values["ca_file"] = emulator.ca
         self.configure(**{**values, **settings})
         self.processes = []
+        self.workers = []
+        self.said = []  # all that commands have written: what must hold no secret
+        self.accepted = {}  # SHA-256 of each file as it was made, by its path beneath the media root
 
     def __enter__(self):
         return self
@@ -99,6 +176,8 @@ class Sluice:
         self.close()
 
     def close(self):
+        for worker in self.workers:
+            worker.kill()
         for process in self.processes:
             if process.poll() is None:
                 process.kill()
@@ -122,6 +201,7 @@ class Sluice:
             timeout=timeout_s, env={**self.env, **(env or {})}, cwd=cwd or self.home)
         assert done.returncode >= 0, f"{args} died of signal {-done.returncode}: {done.stderr}"
         assert "Sanitizer" not in done.stderr and "runtime error:" not in done.stderr, done.stderr
+        self.said.append(done.stdout + done.stderr)
         return Result(done.returncode, done.stdout, done.stderr)
 
     def ok(self, *args, **kwargs):
@@ -145,10 +225,15 @@ class Sluice:
         self.processes.append(process)
         return process
 
-    @staticmethod
-    def finish(process, timeout_s=60):
+    def start_worker(self, *args, **kwargs):
+        worker = Worker(self, *args, **kwargs)
+        self.workers.append(worker)
+        return worker
+
+    def finish(self, process, timeout_s=60):
         """Waits for a started process."""
         out, err = process.communicate(timeout=timeout_s)
+        self.said.append((out or "") + (err or ""))
         return Result(process.returncode, out or "", err or "")
 
     @staticmethod
@@ -161,7 +246,9 @@ class Sluice:
         """A file of random bytes beneath the media root; its seed is its name unless given."""
         path = self.media / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(random.Random(seed if seed is not None else name).randbytes(size))
+        data = random.Random(seed if seed is not None else name).randbytes(size)
+        path.write_bytes(data)
+        self.accepted[name] = hashlib.sha256(data).hexdigest()
         return path
 
     def job(self, job_id):

@@ -1,0 +1,156 @@
+"""pytest fixtures for tests of whole job lives. A test module says `from job_fixtures import *`.
+
+A test gets a `world`: an emulator as good as new, and any number of homes of sluice that use it. When the test is over, the
+oracles judge what is left of it, whatever the test itself has looked at.
+"""
+
+import concurrent.futures
+
+import pytest
+
+import oracles
+from emulator import Emulator
+from sluice import Sluice
+
+__all__ = ["job_emulator", "world", "CHUNK", "SIZE"]
+
+CHUNK = 262144  # the least that YouTube allows: many chunks of few bytes
+SIZE = 1_000_000  # three chunks of this size and a rest
+SETTINGS = {
+    "chunk_bytes": CHUNK,
+    "lease_ms": "12s",
+    "log_level": "debug",
+    "connect_timeout_ms": "5s",
+    "request_timeout_ms": "5s",
+    "stall_timeout_ms": "5s",
+}
+
+
+class World:
+    def __init__(self, emulator):
+        self.emulator = emulator
+        self.homes = []
+        self.free_channels = [channel["id"] for channel in emulator.channels()]
+        self.judges_faults = True
+
+    def home(self, *names, **settings):
+        """A new home, ready for work, with a channel of its own at the emulator for each name ("main" if none)."""
+        home = Sluice(self.emulator, **{**SETTINGS, **settings})
+        self.homes.append(home)
+        home.channels = {}
+        home.ok("init")
+        home.ok("client", "import", self.emulator.client_secret)
+        for name in names or ("main",):
+            self.log_in(home, name)
+        return home
+
+    def log_in(self, home, name, *options):
+        home.channels[name] = self.new_channel()
+        result, _ = home.login(name, home.channels[name], *options)
+        assert result.rc == 0, result
+
+    def new_channel(self):
+        if not self.free_channels:
+            self.free_channels = [channel["id"] for channel in self.emulator.ctl("channels", {"count": 20})]
+        return self.free_channels.pop(0)
+
+    def run(self, *faults, size=SIZE, home=None, add=(), drain=(), **settings):
+        """One file's whole life with these faults, on channel "main" of a home; its run is returned."""
+        home = home or self.home(**settings)
+        path = home.file(f"clip-{len(home.accepted)}.mp4", size)
+        job = home.ok("add", path, "--channel", "main", *add).line
+        self.emulator.faults(*faults)
+        home.ok("worker", "--drain", "--drain-wait", "1s", *drain)
+        return Run(self, home, job)
+
+    @staticmethod
+    def at_once(*calls):
+        """Runs the functions side by side and returns what they return; the first failure fails the test."""
+        with concurrent.futures.ThreadPoolExecutor(len(calls)) as pool:
+            return [future.result() for future in [pool.submit(call) for call in calls]]
+
+    def judge(self):
+        oracles.judge(self.emulator, self.homes, self.judges_faults)
+
+    def close(self):
+        for home in self.homes:
+            home.close()
+
+
+class Run:
+    """What has become of one job."""
+
+    def __init__(self, world, home, job_id):
+        self.world, self.home, self.id = world, home, job_id
+
+    @property
+    def job(self):
+        return self.home.job(self.id)
+
+    @property
+    def standing(self):
+        """"completed", or "held quota", and the like."""
+        job = self.job
+        return " ".join(filter(None, [job["state"], job["cause"]]))
+
+    def drain(self):
+        self.home.ok("worker", "--drain", "--drain-wait", "1s")
+        return self
+
+    def retry(self):
+        self.home.ok("job", "retry", self.id)
+        return self.drain()
+
+    def reasons(self):
+        return [event["reason"] for event in self.home.audit(self.id) if event["reason"]]
+
+    @property
+    def video(self):
+        videos = [video for video in self.world.emulator.videos() if self.id in video["file_name"]]
+        assert len(videos) == 1, videos
+        return videos[0]
+
+    def sent_in_vain(self):
+        return self.video["received_bytes"] - self.video["bytes"]
+
+    def journal(self, *ops):
+        """The requests with this home's first channel; `ops`: only these."""
+        channels = list(self.home.channels.values())
+        return [entry for entry in self.world.emulator.journal()
+                if entry["channel"] in channels and (not ops or entry["op"] in ops)]
+
+    def on_session(self):
+        return self.journal("put", "put-final", "query", "cancel")
+
+    def sessions(self):
+        channels = list(self.home.channels.values())
+        return [session for session in self.world.emulator.ctl("sessions") if session["channel"] in channels]
+
+    def after_fault(self, number=0):
+        """The request on the session that followed the number-th faulty one."""
+        entries = self.on_session()
+        places = [place for place, entry in enumerate(entries) if entry["fault"]]
+        return entries[places[number] + 1]
+
+    def logs(self):
+        return "\n".join(self.home.said)
+
+
+@pytest.fixture(scope="module")
+def job_emulator():
+    with Emulator() as emulator:
+        yield emulator
+        assert emulator.stop() == 0, emulator.stderr()
+
+
+@pytest.fixture
+def world(job_emulator):
+    job_emulator.ctl("reset", {"consents": True})
+    job_emulator.settings(processing_ms=0)
+    world = World(job_emulator)
+    try:
+        yield world
+        assert job_emulator.process.poll() is None, "the emulator died"
+        world.judge()
+    finally:
+        world.close()

@@ -1,0 +1,204 @@
+"""What must be true after every run, whatever happened in it: the oracles I1 to I5, I8, I10, I11 and I12.
+
+    judge(emulator, [sluice, …])         after a run; every home that used this emulator since its reset
+    judge_process(emulator, worker.pid)  while it runs: what /proc shows of it
+
+Each oracle raises AssertionError. They know the store's files and commands, and the emulator's control API, and nothing
+of how sluice works inside.
+"""
+
+import datetime
+import pathlib
+import sqlite3
+
+TERMINAL = ("completed", "failed", "cancelled")
+STATES = TERMINAL + ("queued", "uploading", "waiting", "held", "finishing")
+CAUSES = ("quota", "upload_limit", "channel_paused", "channel_auth", "channel_frozen", "ambiguous", "source_changed",
+          "source_missing", "cdn_mismatch", "corrupt")
+# The moves that the lifecycle allows, written down anew here.
+MOVES = {
+    "queued": "uploading finishing held cancelled failed",
+    "uploading": "queued waiting held finishing completed failed cancelled",
+    "waiting": "queued uploading held cancelled failed",
+    "held": "queued uploading finishing completed cancelled failed",
+    "finishing": "completed held",
+    "completed": "",
+    "failed": "queued",
+    "cancelled": "queued",
+}
+HOUR_S = 3600
+
+
+def judge(emulator, sluices, faults=True):
+    videos = emulator.videos()
+    for sluice in sluices:
+        for job in sluice.jobs():
+            judge_state(job)
+            judge_moves(job, sluice.audit(job["id"]))
+            judge_video(sluice, job, videos)
+    judge_offsets(emulator, sluices)
+    judge_isolation(emulator)
+    judge_ledger(emulator, sluices)
+    judge_secrets(emulator, sluices)
+    if faults:
+        judge_faults(emulator)
+
+
+# ---- I1, I11: states and moves
+
+
+def seconds_from_now(time):
+    at = datetime.datetime.fromisoformat(time.replace("Z", "+00:00"))
+    return (at - datetime.datetime.now(datetime.timezone.utc)).total_seconds()
+
+
+def judge_state(job):
+    """I1: terminal, or held with a cause, or waiting with a next time within the bound; or its turn has not come."""
+    assert job["state"] in STATES, job
+    assert (job["state"] == "held") == (job["cause"] in CAUSES), job
+    if job["state"] == "waiting":
+        assert seconds_from_now(job["next_at"]) < 1.2 * HOUR_S, job
+    if job["state"] == "held" and job["cause"] in ("quota", "upload_limit"):
+        assert seconds_from_now(job["next_at"]) < 25.2 * HOUR_S, job
+    if job["state"] == "failed":
+        assert job["error_reason"] and job["next"], job
+    if job["state"] == "held":
+        assert job["why"] and job["next"], job
+    if job["state"] in TERMINAL:
+        assert not job["lease_owner"] and not job["has_session"], job
+
+
+def judge_moves(job, events):
+    """I11: every move of the trail is one that the lifecycle allows, and begins where the last one ended."""
+    state = None
+    for event in events:
+        if not event["to"]:
+            continue
+        assert event["from"] == state, (job["id"], state, event)
+        allowed = event["from"] is None or event["to"] in MOVES[event["from"]].split()
+        assert allowed or event["from"] == event["to"] and state not in TERMINAL, (job["id"], event)
+        state = event["to"]
+    assert state == job["state"], (job, state, events)
+
+
+# ---- I2, I3: the videos
+
+
+def judge_video(sluice, job, videos):
+    """I2: one video if and only if completed; I3: with the content that the file had when it was accepted."""
+    mine = [video for video in videos if job["id"] in (video["file_name"] or "")]
+    assert len(mine) <= 1, f"{len(mine)} videos of one job: {job} {mine}"
+    if job["state"] == "completed":
+        assert [video["id"] for video in mine] == [job["video_id"]], (job, mine)
+    elif job["state"] == "finishing":
+        assert len(mine) == 1, (job, mine)
+    elif not (job["state"] == "held" and job["cause"] == "ambiguous") and not is_unsettled(job):
+        assert mine == [], (job, mine)
+    for video in mine:
+        assert video["bytes"] == job["size_bytes"], (job, video)
+        assert video["sha256"] == sluice.accepted[job["file"]], (job, video)
+
+
+def is_unsettled(job):
+    """Its video may exist without our knowing: the last byte was perhaps sent, and the job will be gone on with."""
+    return job["state"] not in TERMINAL and job["finalizing"]
+
+
+# ---- I10: offsets
+
+
+def judge_offsets(emulator, sluices):
+    """I10: no stored offset is ahead of what a session of that channel holds."""
+    for sluice in sluices:
+        channels = {channel["name"]: channel["yt_channel_id"] for channel in sluice.ok("channel", "list", "--json").objects}
+        for job in sluice.jobs():
+            if not job["has_session"] or job["state"] in TERMINAL:
+                continue
+            stored = [session["stored_bytes"] for session in emulator.ctl("sessions")
+                      if session["channel"] == channels[job["channel"]]]
+            assert job["confirmed_bytes"] <= max(stored), (job, stored)
+
+
+# ---- I4, I8, I12
+
+
+def judge_isolation(emulator):
+    assert emulator.ctl("violations") == []
+
+
+def judge_ledger(emulator, sluices):
+    """I8: what the stores have counted is never less than what was charged."""
+    for bucket in ("uploads", "units"):
+        counted = sum(row["used"] for sluice in sluices for row in ledger(sluice) if row["bucket"] == bucket)
+        charged = sum(project[bucket]["charged"] for project in emulator.ctl("quota"))
+        assert counted >= charged, f"{bucket}: {counted} in the ledger, {charged} charged"
+
+
+def ledger(sluice):
+    return query(sluice, "select bucket, used from quota")
+
+
+def query(sluice, sql, *values):
+    """Rows of the store, read from outside, as dictionaries."""
+    connection = sqlite3.connect(f"file:{sluice.store}?mode=ro", uri=True, timeout=30)
+    connection.row_factory = sqlite3.Row
+    try:
+        return [dict(row) for row in connection.execute(sql, values)]
+    finally:
+        connection.close()
+
+
+def judge_faults(emulator):
+    """I12: a fault that never came proves nothing."""
+    unused = [fault for fault in emulator.ctl("faults") if not fault["consumed"]]
+    assert not unused, unused
+
+
+# ---- I5: secrets
+
+
+def planted(emulator):
+    """Every secret that the emulator has given out, as bytes, with its name."""
+    return [(kind, text.encode()) for kind, texts in emulator.ctl("secrets").items() for text in texts]
+
+
+def judge_secrets(emulator, sluices):
+    """I5: not in what was written to any output or log, not in any file of the store, in no form as it was planted."""
+    secrets = planted(emulator)
+    for sluice in sluices:
+        texts = {"output": "\n".join(sluice.said).encode(errors="surrogateescape")}
+        for path in pathlib.Path(sluice.home).rglob("*"):
+            if path.is_file() and sluice.media not in path.parents:
+                texts[str(path)] = path.read_bytes()
+        for place, text in texts.items():
+            for kind, secret in secrets:
+                assert secret not in text, f"one of {kind} in {place}"
+
+
+def judge_process(emulator, pid, memory=()):
+    """I5: no secret in the arguments or the environment of a running process; none of the kinds named by `memory` in
+    its memory."""
+    secrets = planted(emulator)
+    for name in ("cmdline", "environ"):
+        text = pathlib.Path(f"/proc/{pid}/{name}").read_bytes()
+        for kind, secret in secrets:
+            assert secret not in text, f"one of {kind} in /proc/{pid}/{name}"
+    wanted = [(kind, secret) for kind, secret in secrets if kind in memory]
+    for place, region in memory_of(pid) if wanted else ():
+        for kind, secret in wanted:
+            assert secret not in region, f"one of {kind} in the memory of {pid} at {place}"
+
+
+def memory_of(pid):
+    """What a process can write to, region by region; sanitizers' huge reservations are left out."""
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        for line in maps:
+            place, rights = line.split()[:2]
+            first, end = (int(part, 16) for part in place.split("-"))
+            if not rights.startswith("rw") or end - first > 1 << 29:
+                continue
+            try:
+                memory.seek(first)
+                yield place, memory.read(end - first)
+            except OSError:
+                continue
