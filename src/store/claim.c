@@ -282,11 +282,54 @@ static int serve(const struct claim *claim, struct turns *turns, uint32_t max, s
     return 0;
 }
 
+/* ---- named jobs: no turns ---- */
+
+#define SELECT_NAMED                                                                                         \
+    "select j.id, j.priority, j.state, j.video_id is not null, j.lease_owner, j.tenant_id, j.channel_id,"    \
+    " case when h.state = 'active' or j.cancel_wanted <> 0 or j.video_id is not null then 1 else 0 end"      \
+    " from job j join channel h on h.id = j.channel_id where j.claim_at_ms <= j.passed_ms and j.id = $1"
+
+/* 1: *ret is the job, claimable now; 0: it is not. */
+static int find_named(struct store *store, const struct job_id *job, struct head *ret, struct err *err)
+{
+    AUTO_STMT struct db_stmt *stmt = NULL;
+    *ret = (struct head){.priority = 0};
+    int rc = db_query(store->db, SELECT_NAMED, DB_ARGS(DB_T(job->text)), &stmt, err);
+    if (rc == 0)
+        rc = db_next(stmt, err);
+    if (rc <= 0 || db_int(stmt, 7) == 0)
+        return rc < 0 ? rc : 0;
+    ret->tenant_id = db_int(stmt, 5);
+    ret->channel_id = db_int(stmt, 6);
+    return read_head(stmt, ret, err);
+}
+
+static int serve_named(const struct claim *claim, uint32_t max, struct store_work *ret_works,
+                       uint32_t *ret_count, struct err *err)
+{
+    for (uint32_t i = 0; i < claim->reach->only_job_count && *ret_count < max; i++) {
+        struct head head;
+        int rc = find_named(claim->store, &claim->reach->only_jobs[i], &head, err);
+        struct tenant_turn tenant = {.id = head.tenant_id};
+        struct channel_turn channel = {.id = head.channel_id};
+        if (rc > 0)
+            rc = lease_head(claim, &tenant, &channel, &head, &ret_works[*ret_count], err);
+        else if (rc == 0)
+            continue;
+        if (rc < 0)
+            return rc;
+        ++*ret_count;
+    }
+    return 0;
+}
+
 static int do_claim(const struct claim *claim, uint32_t max, struct store_work *ret_works,
                     uint32_t *ret_count, struct err *err)
 {
     struct turns turns = {.count = 0};
     int rc = pass_time(claim->store, claim->worker, err);
+    if (claim->reach->only_job_count > 0)
+        return rc < 0 ? rc : serve_named(claim, max, ret_works, ret_count, err);
     if (rc == 0)
         rc = turns_init(claim->store, claim->reach, &turns, err);
     if (rc == 0)

@@ -51,7 +51,6 @@ int tenant_load(struct store *store, const struct store_reach *reach, const char
 
 /* Whether a tenant's name is in "a,b"; "" names all. */
 bool reach_has_tenant(const struct store_reach *reach, const char *name);
-bool reach_has_channel(const struct store_reach *reach, int64_t channel);
 
 /* Fills in everything a worker needs of a job that was leased just now (work.c). */
 int do_read_work(struct store *store, const char *job, struct store_work *ret, struct err *err) MUST_CHECK;

@@ -21,14 +21,6 @@ bool reach_has_tenant(const struct store_reach *reach, const char *name)
     return false;
 }
 
-bool reach_has_channel(const struct store_reach *reach, int64_t channel)
-{
-    for (uint32_t i = 0; i < reach->only_channel_count; i++)
-        if (reach->only_channels[i] == channel)
-            return true;
-    return reach->only_channel_count == 0;
-}
-
 /* ---- tenants ---- */
 
 static void add_tenant(struct turns *turns, const struct db_stmt *stmt)
@@ -82,7 +74,7 @@ static int walk_tenants(struct store *store, const struct store_reach *reach, st
     return rc;
 }
 
-/* A reach that names its tenants or channels asks for those alone, whoever else has jobs. */
+/* A reach that names its tenants asks for those alone, whoever else has jobs. */
 static int add_named_tenant(struct store *store, const char *name, struct turns *turns, struct err *err)
 {
     static const struct store_reach all;
@@ -105,37 +97,9 @@ static int name_tenants(struct store *store, const struct store_reach *reach, st
     return rc;
 }
 
-static bool has_tenant(const struct turns *turns, int64_t id)
-{
-    for (uint32_t i = 0; i < turns->count; i++)
-        if (turns->tenants[i].id == id)
-            return true;
-    return false;
-}
-
-static int add_channel_tenant(struct store *store, const struct store_reach *reach, int64_t channel,
-                              struct turns *turns, struct err *err)
-{
-    AUTO_STMT struct db_stmt *stmt = NULL;
-    int rc = db_query(store->db,
-                      "select t.id, t.name, t.served_seq, t.served_channel_id from channel h"
-                      " join tenant t on t.id = h.tenant_id where h.id = $1",
-                      DB_ARGS(DB_I(channel)), &stmt, err);
-    if (rc == 0)
-        rc = db_next(stmt, err);
-    if (rc > 0 && reach_has_tenant(reach, db_text(stmt, 1)) && !has_tenant(turns, db_int(stmt, 0)))
-        add_tenant(turns, stmt);
-    return rc < 0 ? rc : 0;
-}
-
 static int find_tenants(struct store *store, const struct store_reach *reach, struct turns *turns,
                         struct err *err)
 {
-    int rc = 0;
-    for (uint32_t i = 0; i < reach->only_channel_count && rc == 0; i++)
-        rc = add_channel_tenant(store, reach, reach->only_channels[i], turns, err);
-    if (reach->only_channel_count > 0)
-        return rc;
     if (reach->tenants && reach->tenants[0])
         return name_tenants(store, reach, turns, err);
     return walk_tenants(store, reach, turns, err);
@@ -269,26 +233,6 @@ static int walk_channels(struct store *store, struct tenant_turn *tenant, struct
     return rc;
 }
 
-static int name_channels(struct store *store, const struct store_reach *reach, struct tenant_turn *tenant,
-                         struct err *err)
-{
-    int rc = 0;
-    for (uint32_t i = 0; i < reach->only_channel_count && rc == 0; i++) {
-        AUTO_STMT struct db_stmt *stmt = NULL;
-        rc = db_query(store->db,
-                      "select id, served_seq, case when state = 'active' then 1 else 0 end from channel"
-                      " where id = $1 and tenant_id = $2",
-                      DB_ARGS(DB_I(reach->only_channels[i]), DB_I(tenant->id)), &stmt, err);
-        if (rc == 0)
-            rc = db_next(stmt, err);
-        if (rc > 0) {
-            add_channel(tenant, stmt);
-            rc = 0;
-        }
-    }
-    return rc;
-}
-
 static int count_channel_leases(struct store *store, struct tenant_turn *tenant, struct err *err)
 {
     AUTO_STMT struct db_stmt *stmt = NULL;
@@ -327,8 +271,7 @@ int tenant_load(struct store *store, const struct store_reach *reach, const char
     tenant->is_loaded = true;
     int rc = find_regions(store, reach, tenant, err);
     if (rc == 0)
-        rc = reach->only_channel_count > 0 ? name_channels(store, reach, tenant, err)
-                                           : walk_channels(store, tenant, err);
+        rc = walk_channels(store, tenant, err);
     if (rc == 0)
         rc = count_channel_leases(store, tenant, err);
     return rc < 0 ? rc : close_shut_channels(store, worker, tenant, err);

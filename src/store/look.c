@@ -48,8 +48,7 @@ static bool is_in_reach(const struct store_reach *reach, const struct db_stmt *s
     const char *region = db_text(stmt, 1);
     bool has_region =
         reach->any_region || !region[0] || (reach->region && strcmp(region, reach->region) == 0);
-    return has_region && reach_has_tenant(reach, db_text(stmt, 0)) &&
-           reach_has_channel(reach, db_int(stmt, 2));
+    return has_region && reach_has_tenant(reach, db_text(stmt, 0));
 }
 
 /* Groups of jobs: tenant's name, region, channel, how many, earliest time. All of them read an index only. */
@@ -87,12 +86,42 @@ static int sum_groups(struct store *store, const char *sql, const struct store_r
     return rc;
 }
 
+/* One named job's part of the backlog. */
+static int add_named(struct store *store, const struct job_id *job, struct store_backlog *ret,
+                     struct err *err)
+{
+    AUTO_STMT struct db_stmt *stmt = NULL;
+    int rc = db_query(store->db,
+                      "select claim_at_ms, case when claim_at_ms <= now_ms() then 1 else 0 end,"
+                      " case when lease_owner <> '' then 1 else 0 end"
+                      " from job where id = $1 and claim_at_ms is not null",
+                      DB_ARGS(DB_T(job->text)), &stmt, err);
+    if (rc == 0)
+        rc = db_next(stmt, err);
+    if (rc <= 0)
+        return rc;
+    int64_t at_ms = db_int(stmt, 0);
+    bool is_due = db_int(stmt, 1) != 0, is_leased = db_int(stmt, 2) != 0;
+    ret->runnable += is_due;
+    ret->leased += !is_due && is_leased;
+    if (!is_due && !is_leased && (ret->next_at_ms == 0 || at_ms < ret->next_at_ms))
+        ret->next_at_ms = at_ms;
+    return 0;
+}
+
 int store_backlog(struct store *store, const struct store_reach *reach, struct store_backlog *ret,
                   struct err *err)
 {
     uint64_t later = 0;
     int64_t unused = 0;
     *ret = (struct store_backlog){.runnable = 0};
+    for (uint32_t i = 0; i < reach->only_job_count; i++) {
+        int rc = add_named(store, &reach->only_jobs[i], ret, err);
+        if (rc < 0)
+            return rc;
+    }
+    if (reach->only_job_count > 0)
+        return 0;
     int rc = sum_groups(store, ready_sql, reach, &ret->runnable, &unused, err);
     if (rc == 0)
         rc = sum_groups(store, due_sql, reach, &ret->runnable, &unused, err);

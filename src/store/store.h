@@ -221,10 +221,10 @@ struct store_reach {
     const char *region; /* a worker's own; it also gets jobs without one. "" : only those without, unless
                            any_region */
     bool any_region;
-    const char *tenants;          /* "a,b"; "" : all */
-    int64_t per_channel_max;      /* leased jobs a channel may have at once; 0: no limit */
-    const int64_t *only_channels; /* restricts to these, if count > 0 */
-    uint32_t only_channel_count;
+    const char *tenants;            /* "a,b"; "" : all */
+    int64_t per_channel_max;        /* leased jobs a channel may have at once; 0: no limit */
+    const struct job_id *only_jobs; /* these and no others, whoever's turn it is, if count > 0 */
+    uint32_t only_job_count;
 };
 
 /* What a worker needs to send a job beyond the engine's part; texts are owned: free with

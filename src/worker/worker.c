@@ -178,6 +178,8 @@ static int open_store(struct worker *worker, struct err *err)
         .reach = {.region = settings->region,
                   .tenants = settings->tenants,
                   .per_channel_max = settings->per_channel,
+                  .only_jobs = worker->options->only_jobs,
+                  .only_job_count = worker->options->only_job_count,
         },
     };
     return store_thread_open(&worker->loop, &config, &worker->store, err);

@@ -158,7 +158,7 @@ static void a_worker_gets_jobs_of_its_tenants_only(void **state)
     assert_int_equal(backlog.leased, 4);
 }
 
-static void a_reach_of_channels_is_kept(void **state)
+static void named_jobs_are_claimed_and_no_others(void **state)
 {
     struct fixture *fix = *state;
     struct job_claim claims[8];
@@ -169,19 +169,19 @@ static void a_reach_of_channels_is_kept(void **state)
     struct store_reach all = {.any_region = true};
     struct store_backlog backlog;
     struct err err = {0};
-    struct job_id only[] = {{"b1"}, {"nosuchjob"}, {"c0"}};
+    struct job_id only[] = {job_id("b000001"), job_id("none"), job_id("c000000")};
     struct store_reach reach = {.only_jobs = only, .only_job_count = 3};
     assert_int_equal(store_backlog(fix->store, &reach, &backlog, &err), 0);
     assert_int_equal(backlog.runnable, 2);
     assert_int_equal(claim_reach(fix, "w1", &reach, 8, claims), 2);
-    assert_string_equal(claims[0].id.text, "b1");
-    assert_string_equal(claims[1].id.text, "c0");
+    assert_string_equal(claims[0].id.text, only[0].text);
+    assert_string_equal(claims[1].id.text, only[2].text);
     assert_int_equal(claim_reach(fix, "w2", &reach, 8, claims), 0); /* leased: not twice */
     assert_int_equal(store_backlog(fix->store, &reach, &backlog, &err), 0);
     assert_int_equal(backlog.runnable, 0);
     assert_int_equal(backlog.leased, 2);
     set_channel(fix, a, CHANNEL_PAUSED, 0);
-    struct job_id held = {"a0"};
+    struct job_id held = job_id("a000000");
     struct store_reach of_paused = {.only_jobs = &held, .only_job_count = 1};
     assert_int_equal(claim_reach(fix, "w1", &of_paused, 8, claims), 0);
     assert_int_equal(claim_reach(fix, "w1", &all, 8, claims), 2); /* the others wait for their turn */
@@ -396,7 +396,7 @@ static void l01_no_statement_of_a_claim_walks_all_jobs(void **state)
     assert_int_equal(claim_many(fix, "w1", 2, claims), 2);
     struct store_reach named = {.region = "eu", .tenants = "t", .per_channel_max = 3};
     claim_reach(fix, "w1", &named, 1, claims);
-    struct job_id named_job = {"b0"};
+    struct job_id named_job = job_id("b000000");
     struct store_reach only = {.only_jobs = &named_job, .only_job_count = 1};
     claim_reach(fix, "w1", &only, 1, claims);
     sqlite3_trace_v2(plan.handle, 0, NULL, NULL);
@@ -479,7 +479,7 @@ int main(void)
         TEST(every_one_of_many_channels_is_served),
         TEST(a_worker_gets_its_own_region_and_jobs_without_one),
         TEST(a_worker_gets_jobs_of_its_tenants_only),
-        TEST(a_reach_of_channels_is_kept),
+        TEST(named_jobs_are_claimed_and_no_others),
         TEST(a_channel_has_at_most_its_share_of_leases),
         TEST(timed_jobs_come_when_their_time_comes),
         TEST(a_job_whose_video_exists_is_finished_whatever_its_channel),
