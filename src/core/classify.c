@@ -72,7 +72,9 @@ static bool matches(const struct rule *rule, int status, const char *reason)
 
 enum verdict classify(int status, const char *reason, const char *message, bool in_session)
 {
-    if ((status == 429 || status == 403) && strcmp(reason, "rateLimitExceeded") == 0 && is_day_limit(message))
+    bool is_rate_limit = status == 429 || strcmp(reason, "rateLimitExceeded") == 0;
+    if (is_rate_limit &&
+        is_day_limit(message)) /* 429 also as RATE_LIMIT_EXCEEDED, RESOURCE_EXHAUSTED (details[]) */
         return VERDICT_QUOTA;
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
         if (matches(&rules[i], status, reason))

@@ -68,7 +68,9 @@ static void h05_day_limit_is_told_by_the_message(void **state)
         assert_verdict(429, "rateLimitExceeded", "LIMIT 'VIDEO UPLOADS PER DAY'", in_session, VERDICT_QUOTA);
         assert_verdict(429, "rateLimitExceeded", "limit 'Queries per minute'", in_session, VERDICT_RETRY);
         assert_verdict(429, "rateLimitExceeded", "per da", in_session, VERDICT_RETRY);
-        assert_verdict(429, "", day_message, in_session, VERDICT_RETRY);
+        /* only details[] or status were there */
+        assert_verdict(429, "RATE_LIMIT_EXCEEDED", day_message, in_session, VERDICT_QUOTA);
+        assert_verdict(429, "", day_message, in_session, VERDICT_QUOTA);
         assert_verdict(503, "backendError", day_message, in_session, VERDICT_RETRY);
     }
 }
