@@ -299,16 +299,16 @@ static void c08_a_slow_reader_above_the_floor_is_served(void **state)
     struct peer_server *server = peer_start(PEER_GOOD, NULL, read_slowly, NULL);
     char url[64];
     snprintf(url, sizeof url, "https://127.0.0.1:%d/", peer_port(server));
-    client.config.low_speed_ms = 1500;
+    client.config.low_speed_ms = 2000;
     client.config.low_speed_bytes = 1000;
     client_open(&client);
-    source_init(&source, 150000);
+    source_init(&source, 250000);
     struct http_exchange exchange = {
-        .method = "PUT", .url = url, .stream = &source.body, .reply_deadline_ms = 1500};
+        .method = "PUT", .url = url, .stream = &source.body, .reply_deadline_ms = 2000};
     client_start_exchange(&client, &exchange, &outcome);
     client_run(&client, &outcome);
     assert_int_equal(outcome.reply.end, HTTP_OK);
-    assert_int_equal(outcome.reply.sent_bytes, 150000);
+    assert_int_equal(outcome.reply.sent_bytes, 250000);
     client_close(&client);
     peer_stop(server);
 }
