@@ -287,38 +287,55 @@ static int serve(const struct claim *claim, struct turns *turns, uint32_t max, s
 #define SELECT_NAMED                                                                                         \
     "select j.id, j.priority, j.state, j.video_id is not null, j.lease_owner, j.tenant_id, j.channel_id,"    \
     " case when h.state = 'active' or j.cancel_wanted <> 0 or j.video_id is not null then 1 else 0 end"      \
-    " from job j join channel h on h.id = j.channel_id where j.claim_at_ms <= j.passed_ms and j.id = $1"
+    " from job j join channel h on h.id = j.channel_id where j.claim_at_ms <= now_ms() and j.id = $1"
 
-/* 1: *ret is the job, claimable now; 0: it is not. */
-static int find_named(struct store *store, const struct job_id *job, struct head *ret, struct err *err)
+/* 1: *ret is the job, its time has come; 0: it is not claimable. */
+static int find_named(struct store *store, const struct job_id *job, struct head *ret, bool *ret_is_open,
+                      struct err *err)
 {
     AUTO_STMT struct db_stmt *stmt = NULL;
-    *ret = (struct head){.priority = 0};
     int rc = db_query(store->db, SELECT_NAMED, DB_ARGS(DB_T(job->text)), &stmt, err);
     if (rc == 0)
         rc = db_next(stmt, err);
-    if (rc <= 0 || db_int(stmt, 7) == 0)
-        return rc < 0 ? rc : 0;
-    ret->tenant_id = db_int(stmt, 5);
-    ret->channel_id = db_int(stmt, 6);
+    if (rc <= 0)
+        return rc;
+    *ret = (struct head){.tenant_id = db_int(stmt, 5), .channel_id = db_int(stmt, 6)};
+    *ret_is_open = db_int(stmt, 7) != 0;
     return read_head(stmt, ret, err);
+}
+
+static int hold_named(const struct claim *claim, const struct head *head, struct err *err)
+{
+    struct gate gate;
+    int rc = do_get_gate(claim->store, head->channel_id, &gate, err);
+    return rc < 0 ? rc : do_hold_stray_jobs(claim->store, head->channel_id, &gate, claim->worker, err);
+}
+
+/* 1: it was leased; 0: it is not claimable, or its channel may not be sent. */
+static int serve_one_named(const struct claim *claim, const struct job_id *job, struct store_work *ret,
+                           struct err *err)
+{
+    struct head head = {.priority = 0};
+    bool is_open = false;
+    int rc = find_named(claim->store, job, &head, &is_open, err);
+    if (rc <= 0)
+        return rc;
+    if (!is_open)
+        return hold_named(claim, &head, err);
+    struct tenant_turn tenant = {.id = head.tenant_id};
+    struct channel_turn channel = {.id = head.channel_id};
+    rc = lease_head(claim, &tenant, &channel, &head, ret, err);
+    return rc < 0 ? rc : 1;
 }
 
 static int serve_named(const struct claim *claim, uint32_t max, struct store_work *ret_works,
                        uint32_t *ret_count, struct err *err)
 {
     for (uint32_t i = 0; i < claim->reach->only_job_count && *ret_count < max; i++) {
-        struct head head;
-        int rc = find_named(claim->store, &claim->reach->only_jobs[i], &head, err);
-        struct tenant_turn tenant = {.id = head.tenant_id};
-        struct channel_turn channel = {.id = head.channel_id};
-        if (rc > 0)
-            rc = lease_head(claim, &tenant, &channel, &head, &ret_works[*ret_count], err);
-        else if (rc == 0)
-            continue;
+        int rc = serve_one_named(claim, &claim->reach->only_jobs[i], &ret_works[*ret_count], err);
         if (rc < 0)
             return rc;
-        ++*ret_count;
+        *ret_count += (uint32_t)rc;
     }
     return 0;
 }

@@ -187,6 +187,23 @@ static void named_jobs_are_claimed_and_no_others(void **state)
     assert_int_equal(claim_reach(fix, "w1", &all, 8, claims), 2); /* the others wait for their turn */
 }
 
+static void a_named_job_of_a_dead_worker_follows_its_channel(void **state)
+{
+    struct fixture *fix = *state;
+    struct job_claim claim;
+    struct store_backlog backlog;
+    int64_t channel = make_channel(fix, "t", "c");
+    struct job_id only = add_job(fix, channel, "a");
+    struct store_reach reach = {.only_jobs = &only, .only_job_count = 1};
+    assert_int_equal(claim_reach(fix, "dead", &reach, 1, &claim), 1);
+    set_channel(fix, channel, CHANNEL_PAUSED, 0);
+    fix->now_ms += LEASE_MS + TAKEOVER_DELAY_MS;
+    assert_int_equal(claim_reach(fix, "w2", &reach, 1, &claim), 0);
+    assert_int_equal(cause_of(fix, only), CAUSE_CHANNEL_PAUSED);
+    assert_ok(store_backlog(fix->store, &reach, &backlog, &fix->err), fix);
+    assert_int_equal(backlog.runnable + backlog.leased, 0); /* whoever drains can leave */
+}
+
 static void a_channel_has_at_most_its_share_of_leases(void **state)
 {
     struct fixture *fix = *state;
@@ -480,6 +497,7 @@ int main(void)
         TEST(a_worker_gets_its_own_region_and_jobs_without_one),
         TEST(a_worker_gets_jobs_of_its_tenants_only),
         TEST(named_jobs_are_claimed_and_no_others),
+        TEST(a_named_job_of_a_dead_worker_follows_its_channel),
         TEST(a_channel_has_at_most_its_share_of_leases),
         TEST(timed_jobs_come_when_their_time_comes),
         TEST(a_job_whose_video_exists_is_finished_whatever_its_channel),
