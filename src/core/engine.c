@@ -18,6 +18,7 @@ void engine_config_defaults(struct engine_config *config)
         .retry_cap_ms = RETRY_CAP_MS,
         .retry_tries_max = RETRY_TRIES_MAX,
         .job_life_ms = JOB_LIFE_MS,
+        .progress_every_ms = PROGRESS_EVERY_MS,
         .check_video = true,
     };
 }
@@ -289,6 +290,8 @@ static int64_t slot_next_mono_ms(const struct slot *slot)
         next = slot->lease_end_mono_ms;
     if (!slot->lost && slot->renew_op == 0 && slot->renew_at_mono_ms < next)
         next = slot->renew_at_mono_ms;
+    if (!slot->lost && slot->progress_op == 0 && slot->progress_due_mono_ms < next)
+        next = slot->progress_due_mono_ms;
     if (!slot->lost && slot->op == 0 && slot->wake_mono_ms < next)
         next = slot->wake_mono_ms;
     return next;

@@ -133,6 +133,12 @@ struct chunk_digest {
     unsigned char digest[DIGEST_SIZE];
 };
 
+/* The digests of several PUTs that are stored together. */
+struct chunk_digests {
+    uint32_t count;
+    struct chunk_digest items[PROGRESS_DIGESTS_MAX];
+};
+
 /*
  * A worker's write to its job. Applied whole or not at all, and only while `lease_epoch` is the job's own:
  * WHERE id = … AND lease_epoch = …. Parts that are not set leave the row as it is.
@@ -153,7 +159,7 @@ struct job_write {
     bool set_session_dead;
     bool set_confirmed;
     uint64_t confirmed_bytes;
-    struct chunk_digest chunk;
+    struct chunk_digests chunks;
     bool count_attempt; /* upload.upload_attempts + 1 */
     bool set_waits;
     uint32_t waits;

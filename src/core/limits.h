@@ -48,6 +48,8 @@
 #define PROTOCOL_ERRORS_MAX  3         /* impossible offsets (P04) before the job is held */
 #define SESSION_RESTARTS_MAX 3    /* new sessions after a dead one without progress; then the job waits */
 #define SOURCE_WAITS_MAX     3    /* waits for an unreadable source (EIO); then it is held */
+#define PROGRESS_EVERY_MS    500  /* progress is stored at most this often … */
+#define PROGRESS_DIGESTS_MAX 16   /* … or when this many chunks were sent since */
 #define TROUBLE_PAUSE_MS     5000 /* no claims for this long after a certificate or a local resource failed */
 #define RECONCILE_LOOKS_MAX  6    /* lists of the channel's uploads before absence is believed … */
 #define RECONCILE_SPAN_MS    3600000 /* … and they span at least this long */

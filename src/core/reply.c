@@ -346,11 +346,27 @@ static void on_session_reply(struct engine *engine, struct slot *slot, enum acti
         on_verdict(engine, slot, doing, reply, true);
 }
 
+/* Without room the oldest goes: where a source was touched, bytes without a digest count as changed, which is
+ * the safe side. */
+static void keep_digest(struct slot *slot, const struct chunk_digest *digest)
+{
+    struct chunk_digests *digests = &slot->digests;
+    if (digest->size_bytes == 0)
+        return;
+    for (uint32_t i = 0; i < digests->count; i++)
+        if (digests->items[i].first_byte == digest->first_byte) { /* sent again */
+            digests->items[i] = *digest;
+            return;
+        }
+    if (digests->count == PROGRESS_DIGESTS_MAX)
+        memmove(digests->items, digests->items + 1, --digests->count * sizeof(digests->items[0]));
+    digests->items[digests->count++] = *digest;
+}
+
 static void on_put(struct engine *engine, struct slot *slot, const struct reply *reply)
 {
     slot->put_count++;
-    if (reply->chunk.size_bytes > 0)
-        slot->digest = reply->chunk;
+    keep_digest(slot, &reply->chunk);
     if (reply->sent_bytes < slot->put_size_bytes && !slot->had_last_byte_out)
         slot->last_byte_may_be_out = false; /* it never left */
     /* Long waits for replies: one PUT for the rest costs no round trips (youtube.md 3.2). */

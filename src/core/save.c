@@ -1,7 +1,7 @@
 /*
  * What is stored while a job is worked on, and what follows from the answers. A main write blocks the slot
- * until it is answered ("durable before visible"); progress is written beside the next chunk, since the
- * server's offset is the truth anyway.
+ * until it is answered ("durable before visible"); progress is written beside the next chunks, and not after
+ * each, since the server's offset is the truth anyway.
  */
 #include <string.h>
 
@@ -33,20 +33,27 @@ static bool main_write_follows(const struct engine *engine, const struct slot *s
 
 void save_progress(struct engine *engine, struct slot *slot)
 {
+    slot->progress_due_mono_ms = INT64_MAX;
     if (!slot->progress_unsaved || slot->progress_op || main_write_follows(engine, slot))
         return;
+    int64_t due = slot->progress_at_mono_ms + engine->config.progress_every_ms;
+    if (slot->digests.count < PROGRESS_DIGESTS_MAX && engine->now.mono_ms < due) {
+        slot->progress_due_mono_ms = due;
+        return;
+    }
+    slot->progress_at_mono_ms = engine->now.mono_ms;
     struct action *action = engine_emit(engine, slot, ACTION_STORE);
     action->write = save_write(slot);
     action->write.set_confirmed = true;
     action->write.confirmed_bytes = slot->job.confirmed_bytes;
-    action->write.chunk = slot->digest;
+    action->write.chunks = slot->digests;
     if (slot->job.waits > 0) {
         slot->job.waits = 0;
         action->write.set_waits = true;
     }
     slot->progress_op = action->op;
     slot->progress_unsaved = false;
-    slot->digest.size_bytes = 0;
+    slot->digests.count = 0;
 }
 
 /* A digest whose write failed is lost, not kept: without it a touched source counts as changed, which is the
@@ -78,7 +85,7 @@ static void dead_session_saved(struct slot *slot)
 {
     slot->session_open = false;
     slot->progress_unsaved = false;
-    slot->digest.size_bytes = 0;
+    slot->digests.count = 0;
     slot->source_checked = false;
     slot->reserved = false;
     if (slot->write.set_session_dead) {

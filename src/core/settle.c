@@ -48,7 +48,7 @@ static bool settle(struct slot *slot, enum job_state state, enum job_cause cause
     if (slot->job.has_session && !slot->job.session_dead && !slot->job.video_id[0]) {
         slot->outcome.set_confirmed = true;
         slot->outcome.confirmed_bytes = slot->job.confirmed_bytes;
-        slot->outcome.chunk = slot->digest;
+        slot->outcome.chunks = slot->digests;
     }
     return true;
 }
@@ -92,7 +92,7 @@ void settle_without_session(struct slot *slot)
 {
     slot->outcome.clear_session = slot->job.has_session;
     slot->outcome.set_confirmed = false;
-    slot->outcome.chunk.size_bytes = 0;
+    slot->outcome.chunks.count = 0;
 }
 
 void settle_source_changed(struct slot *slot, const char *message)

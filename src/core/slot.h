@@ -61,8 +61,10 @@ struct slot {
     bool video_seen;
     bool whole; /* CHUNK_MODE_AUTO went over to one PUT */
     uint64_t put_first_byte, put_size_bytes;
-    uint64_t best_bytes;        /* the most the server ever confirmed in this lease */
-    struct chunk_digest digest; /* not stored yet; size 0: none */
+    uint64_t best_bytes;          /* the most the server ever confirmed in this lease */
+    struct chunk_digests digests; /* not stored yet */
+    int64_t progress_at_mono_ms;  /* when progress was stored last */
+    int64_t progress_due_mono_ms; /* the tick that is wanted for it; INT64_MAX: none */
     bool progress_unsaved;
     char etag[ETAG_SIZE];
     char warning[MESSAGE_SIZE]; /* the video exists, but not quite as asked */

@@ -22,6 +22,8 @@ void upload_begin(struct engine *engine, struct slot *slot, const struct job_cla
      * question. */
     slot->in_doubt = job->has_session;
     slot->wake_mono_ms = engine->now.mono_ms;
+    slot->progress_at_mono_ms = engine->now.mono_ms;
+    slot->progress_due_mono_ms = INT64_MAX;
     trace(engine, slot, "claimed");
 }
 
@@ -100,9 +102,9 @@ static void save_finalizing(struct engine *engine, struct slot *slot)
     write.set_finalizing = true;
     write.set_confirmed = true;
     write.confirmed_bytes = slot->job.confirmed_bytes;
-    write.chunk = slot->digest;
+    write.chunks = slot->digests;
     write.note = note_make("finalizing", "", "");
-    slot->digest.size_bytes = 0;
+    slot->digests.count = 0;
     slot->progress_unsaved = false;
     save_begin(engine, slot, STORE_FINALIZE, &write);
 }
@@ -136,8 +138,8 @@ static void put(struct engine *engine, struct slot *slot)
 
 static void send(struct engine *engine, struct slot *slot)
 {
-    if (slot->digest.size_bytes > 0 && slot->progress_op)
-        return; /* the store is more than a chunk behind: let it catch up */
+    if (slot->digests.count == PROGRESS_DIGESTS_MAX && slot->progress_op)
+        return; /* the store is far behind: let it catch up */
     if (!slot->source_checked)
         check_source(engine, slot);
     else if (next_put_completes(engine, slot) && !slot->job.finalizing && !slot->progress_op)
@@ -156,11 +158,11 @@ static void save_video(struct engine *engine, struct slot *slot)
     write.state = JOB_FINISHING;
     write.set_confirmed = true;
     write.confirmed_bytes = slot->job.size_bytes;
-    write.chunk = slot->digest;
+    write.chunks = slot->digests;
     write.note = note_make("video exists", "", slot->job.video_id);
     if (engine->config.check_video)
         charge(engine, &write, BUCKET_UNITS, 1, 0);
-    slot->digest.size_bytes = 0;
+    slot->digests.count = 0;
     slot->progress_unsaved = false;
     save_begin(engine, slot, STORE_VIDEO, &write);
 }

@@ -236,14 +236,15 @@ static int drop_session(struct store *store, const char *job, struct err *err)
     return rc < 0 ? rc : 0;
 }
 
-static int write_chunk(struct store *store, const struct job_write *write, int64_t tenant, struct err *err)
+static int write_chunk(struct store *store, const struct job_id *job, const struct chunk_digest *chunk,
+                       int64_t tenant, struct err *err)
 {
     int rc = db_run(store->db,
                     "insert into chunk (job_id, first_byte, tenant_id, size_bytes, digest)"
                     " values ($1, $2, $3, $4, $5) on conflict (job_id, first_byte) do update set"
                     " size_bytes = excluded.size_bytes, digest = excluded.digest",
-                    DB_ARGS(DB_T(write->id.text), DB_I(write->chunk.first_byte), DB_I(tenant),
-                            DB_I(write->chunk.size_bytes), DB_B(write->chunk.digest, DIGEST_SIZE)),
+                    DB_ARGS(DB_T(job->text), DB_I(chunk->first_byte), DB_I(tenant), DB_I(chunk->size_bytes),
+                            DB_B(chunk->digest, DIGEST_SIZE)),
                     err);
     return rc < 0 ? rc : 0;
 }
@@ -254,8 +255,8 @@ static int write_transfer(struct store *store, const struct job_write *write, co
     int rc = write->clear_session ? forget_session(store, write->id.text, err) : 0;
     if (rc == 0 && touches_upload(write))
         rc = write_upload(store, write, sealed, err);
-    if (rc == 0 && write->chunk.size_bytes > 0)
-        rc = write_chunk(store, write, row->tenant_id, err);
+    for (uint32_t i = 0; i < write->chunks.count && rc == 0; i++)
+        rc = write_chunk(store, &write->id, &write->chunks.items[i], row->tenant_id, err);
     if (rc == 0 && job_state_is_terminal(row->state))
         rc = drop_session(store, write->id.text, err);
     return rc;

@@ -58,6 +58,7 @@ static void configure(struct world *world)
     world->config.chunk_bytes = CHUNK_GRANULE_BYTES;
     world->config.chunk_mode = (enum chunk_mode)draw_below(world, 3);
     world->config.check_video = draw_below(world, 4) != 0;
+    world->config.progress_every_ms = draw_below(world, 2) ? 0 : draw_below(world, 5000);
     /* A new session after an hour's absence is only right where lists are not later than that: hidden_video
      * is at most 25 min. */
     world->config.reconcile_restarts = draw_below(world, 4) == 0;

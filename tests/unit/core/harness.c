@@ -11,6 +11,7 @@ struct engine_config harness_config(void)
     engine_config_defaults(&config);
     config.chunk_bytes = CHUNK_GRANULE_BYTES;
     config.check_video = false;
+    config.progress_every_ms = 0; /* after each chunk: so every trace shows it */
     return config;
 }
 
@@ -82,8 +83,9 @@ static void append_upload(char *text, const struct job_write *write)
         append(text, " dead");
     if (write->set_confirmed)
         append(text, " confirmed %llu", number(write->confirmed_bytes));
-    if (write->chunk.size_bytes)
-        append(text, " chunk %llu+%llu", number(write->chunk.first_byte), number(write->chunk.size_bytes));
+    for (uint32_t i = 0; i < write->chunks.count; i++)
+        append(text, " chunk %llu+%llu", number(write->chunks.items[i].first_byte),
+               number(write->chunks.items[i].size_bytes));
 }
 
 static void append_counts(char *text, const struct job_write *write)

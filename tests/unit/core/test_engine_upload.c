@@ -55,6 +55,32 @@ static void many_chunks_store_progress_beside_the_next_one(void **state)
     harness_free(h);
 }
 
+/* Fast links would otherwise pay a write to the disk for each chunk. */
+static void progress_is_stored_at_a_pace(void **state)
+{
+    (void)state;
+    struct engine_config config = harness_config();
+    config.progress_every_ms = 500;
+    struct harness *h = harness_new_with(&config);
+    reach_put(h, 20 * CHUNK);
+    for (uint64_t sent = 1; sent < 4; sent++) {
+        answer(h, reply_range(sent * CHUNK));
+        assert_true(h->last.type == ACTION_PUT);
+        harness_skip(h);
+    }
+    harness_advance(h, 500);
+    EXPECT(h, "store confirmed 786432 chunk 0+262144 chunk 262144+262144 chunk 524288+262144");
+    answer_progress(h, WRITE_OK);
+    for (uint64_t sent = 4; sent < 19; sent++) {
+        answer(h, reply_range(sent * CHUNK));
+        assert_true(h->last.type == ACTION_PUT);
+        harness_skip(h);
+    }
+    answer(h, reply_range(19 * CHUNK)); /* as many as are kept: at once, here with the intent to complete */
+    assert_true(h->write.set_finalizing && h->write.chunks.count == PROGRESS_DIGESTS_MAX);
+    harness_free(h);
+}
+
 static void the_last_of_equal_chunks_completes(void **state)
 {
     (void)state;
@@ -285,6 +311,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_chunk_from_claim_to_completed),
         cmocka_unit_test(many_chunks_store_progress_beside_the_next_one),
+        cmocka_unit_test(progress_is_stored_at_a_pace),
         cmocka_unit_test(the_last_of_equal_chunks_completes),
         cmocka_unit_test(whole_mode_sends_the_rest_in_one_put),
         cmocka_unit_test(auto_mode_goes_over_to_one_put_where_waiting_costs),

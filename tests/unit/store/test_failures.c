@@ -57,7 +57,7 @@ static struct job_write write_for(const struct life *life, enum stage stage)
     write.set_confirmed = stage == CONFIRMED || stage == FINISHING;
     write.confirmed_bytes = stage == CONFIRMED ? 500 : 1000;
     if (stage == CONFIRMED)
-        write.chunk = (struct chunk_digest){.size_bytes = 500};
+        write.chunks = (struct chunk_digests){.count = 1, .items = {{.size_bytes = 500}}};
     write.set_finalizing = stage == FINALIZING;
     write.set_state = write.set_video = stage >= FINISHING;
     write.state = stage == FINISHING ? JOB_FINISHING : JOB_COMPLETED;

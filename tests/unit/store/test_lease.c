@@ -88,7 +88,7 @@ static void x07_old_epoch_writes_nothing(void **state)
     write.set_session = write.set_finalizing = write.count_attempt = true;
     write.set_confirmed = true;
     write.confirmed_bytes = 500;
-    write.chunk = (struct chunk_digest){.size_bytes = 500};
+    write.chunks = (struct chunk_digests){.count = 1, .items = {{.size_bytes = 500}}};
     write.charge = BUCKET_UPLOADS;
     write.charge_amount = 1;
     write.set_channel = true;
@@ -153,7 +153,8 @@ static void a_write_sets_what_it_says_and_nothing_else(void **state)
     write = write_of(&claim);
     write.set_confirmed = true;
     write.confirmed_bytes = 600;
-    write.chunk = (struct chunk_digest){.first_byte = 0, .size_bytes = 600, .digest = "0123456789abcde"};
+    write.chunks = (struct chunk_digests){
+        .count = 1, .items = {{.first_byte = 0, .size_bytes = 600, .digest = "0123456789abcde"}}};
     must_write(fix, &write);
     job = get_job(fix, claim.id);
     assert_int_equal(job.confirmed_bytes, 600);
@@ -222,7 +223,7 @@ static void a_terminal_move_drops_the_session(void **state)
     struct job_write write = write_of(&claim);
     write.set_session = write.set_confirmed = true;
     write.confirmed_bytes = 400;
-    write.chunk = (struct chunk_digest){.size_bytes = 400};
+    write.chunks = (struct chunk_digests){.count = 1, .items = {{.size_bytes = 400}}};
     must_write(fix, &write);
     write = move_of(&claim, JOB_FAILED, CAUSE_NONE);
     write.set_error = true;
@@ -395,8 +396,9 @@ static void chunks_are_listed_in_order(void **state)
     uint64_t firsts[] = {100, 0, 200, 100};
     for (size_t i = 0; i < ARRAY_LEN(firsts); i++) {
         struct job_write write = write_of(&claim);
-        write.chunk = (struct chunk_digest){.first_byte = firsts[i], .size_bytes = 100};
-        write.chunk.digest[0] = (unsigned char)(firsts[i] / 100);
+        write.chunks =
+            (struct chunk_digests){.count = 1, .items = {{.first_byte = firsts[i], .size_bytes = 100}}};
+        write.chunks.items[0].digest[0] = (unsigned char)(firsts[i] / 100);
         must_write(fix, &write);
     }
     uint64_t next = 0;

@@ -234,7 +234,8 @@ static void choose_parts(struct run *run, const struct model_job *job, struct jo
     write->set_session_dead = strikes(run, 5);
     write->set_confirmed = strikes(run, 30);
     write->confirmed_bytes = draw(run, (uint32_t)job->size_bytes + 2);
-    write->chunk.size_bytes = write->set_confirmed ? write->confirmed_bytes : 0;
+    write->chunks.count = write->set_confirmed && write->confirmed_bytes > 0;
+    write->chunks.items[0].size_bytes = write->confirmed_bytes;
     write->count_attempt = strikes(run, 20);
     write->set_waits = strikes(run, 10);
     write->waits = draw(run, 5);
