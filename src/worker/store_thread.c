@@ -70,7 +70,8 @@ struct ring {
 
 struct store_thread {
     struct store_thread_config config;
-    struct store *store; /* the thread's, once it runs */
+    struct store *store; /* the thread's, once it runs; NULL while it cannot be opened */
+    bool is_in_doubt;    /* to be opened anew before it is used again */
     pthread_t thread;
     struct ring todo, done;
     uv_async_t answers;
@@ -186,10 +187,25 @@ static void disbelieve(struct request *request)
         request->chunks.count = 0;
 }
 
+/* A handle whose sync failed is of no use any more: what the file holds is found out by opening it anew
+ * (store.h). */
+static int make_ready(struct store_thread *thread, struct err *err)
+{
+    if (thread->store && !thread->is_in_doubt)
+        return 0;
+    store_close(thread->store);
+    thread->store = NULL;
+    int rc = store_open(thread->config.store, STORE_USE, &thread->store, err);
+    thread->is_in_doubt = rc != 0;
+    return rc;
+}
+
 static void run_group(struct store_thread *thread, struct request **requests, uint32_t count)
 {
     struct err err = {0};
-    int rc = store_begin(thread->store, &err);
+    int rc = make_ready(thread, &err);
+    if (rc == 0)
+        rc = store_begin(thread->store, &err);
     for (uint32_t i = 0; i < count && rc == 0; i++) {
         rc = run(thread, requests[i], &err);
         requests[i]->ok = rc == 0;
@@ -198,7 +214,9 @@ static void run_group(struct store_thread *thread, struct request **requests, ui
         rc = store_commit(thread->store, &err);
     if (rc == 0)
         return;
-    store_rollback(thread->store);
+    if (thread->store)
+        store_rollback(thread->store);
+    thread->is_in_doubt = rc == ERR_STORE;
     LOG(LOG_ERROR, "the store did not take what was to be stored; it is tried again",
         F_STR("error", err.message));
     for (uint32_t i = 0; i < count; i++)
@@ -306,7 +324,7 @@ void store_thread_close(struct store_thread *thread)
     pthread_join(thread->thread, NULL);
     give_answers(thread);
     struct err err = {0};
-    if (store_worker_gone(thread->store, thread->config.worker, &err) != 0)
+    if (thread->store && store_worker_gone(thread->store, thread->config.worker, &err) != 0)
         LOG(LOG_WARN, "the store was not told that this worker has left", F_STR("error", err.message));
     store_close(thread->store);
     ring_release(&thread->todo);
