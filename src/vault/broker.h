@@ -54,7 +54,7 @@ int broker_open(uv_loop_t *loop, const struct broker_config *config, struct brok
 void broker_close(struct broker *broker);
 /* From the hello: for vault_digest(). */
 const unsigned char *broker_digest_key(const struct broker *broker);
-int64_t broker_pid(const struct broker *broker);
+int64_t broker_pid(const struct broker *broker); /* 0: it is being replaced */
 
 struct broker_token {
     enum token_result result;

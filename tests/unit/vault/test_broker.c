@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -184,6 +185,13 @@ static void the_digest_key_is_the_keys(void **state)
 
 /* ---- X06 ---- */
 
+static void kill_child(struct world *world)
+{
+    pid_t pid = (pid_t)broker_pid(world->broker);
+    assert_true(pid > 0); /* 0 would be all of us */
+    assert_int_equal(kill(pid, SIGKILL), 0);
+}
+
 static void x06_what_was_under_way_when_it_died_is_passing(void **state)
 {
     struct world *world = *state;
@@ -197,7 +205,7 @@ static void x06_what_was_under_way_when_it_died_is_passing(void **state)
         ask_later(world, &job, &got[i]);
     while (atomic_load(&endpoint->token_requests) == before)
         uv_run(&world->loop, UV_RUN_NOWAIT);
-    assert_int_equal(kill((pid_t)first_pid, SIGKILL), 0);
+    kill_child(world);
     run_until_done(world, got, 3);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(got[i].result, TOKEN_TRANSIENT);
@@ -332,6 +340,7 @@ static void the_child_leaves_signals_to_its_parent(void **state)
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
     struct world *world = *state;
     pid_t pid = (pid_t)broker_pid(world->broker);
+    assert_true(pid > 0);
     for (size_t i = 0; i < ARRAY_LEN(signals); i++)
         assert_int_equal(kill(pid, signals[i]), 0);
     assert_int_equal(seal(world, 1, "01A", SESSION).result, OPEN_OK);
@@ -358,11 +367,11 @@ static void x10_the_child_inherits_nothing_else(void **state)
     world_open_broker(world);
     close(ends[1]);
     struct pollfd end = {.fd = ends[0], .events = POLLIN};
-    assert_int_equal(poll(&end, 1, 5000), 1);
-    assert_int_equal(read(ends[0], &byte, 1), 0);
+    bool has_ended = poll(&end, 1, 2000) == 1 && read(ends[0], &byte, 1) == 0;
     close(ends[0]);
     broker_close(world->broker);
     world->broker = first;
+    assert_true(has_ended);
 }
 
 static void x10_restarts_leak_no_descriptor(void **state)
@@ -372,7 +381,7 @@ static void x10_restarts_leak_no_descriptor(void **state)
     int before = open_descriptors();
     for (int i = 0; i < 3; i++) {
         world_open_broker(world);
-        kill((pid_t)broker_pid(world->broker), SIGKILL);
+        kill_child(world);
         seal(world, 1, "01A", SESSION);
         world_close_broker(world);
         assert_int_equal(open_descriptors(), before);
@@ -408,6 +417,11 @@ static void the_child_leaves_no_core_and_gets_no_environment(void **state)
 
 static int run(void)
 {
+    struct rlimit core = {RLIM_INFINITY, RLIM_INFINITY};
+    if (setrlimit(RLIMIT_CORE, &core) != 0 && getrlimit(RLIMIT_CORE, &core) == 0) {
+        core.rlim_cur = core.rlim_max;
+        setrlimit(RLIMIT_CORE, &core);
+    }
     setenv("JOURNAL_STREAM", "8:1", 1);
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {

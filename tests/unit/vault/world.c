@@ -18,6 +18,7 @@ struct endpoint *endpoint;
 
 int world_main(int (*run)(void))
 {
+    setvbuf(stdout, NULL, _IOLBF, 0); /* the endpoint's process must not repeat what is not written yet */
     vault_start();
     uint64_t seed = random_u64();
     printf("# seed %llx\n", (unsigned long long)seed);
