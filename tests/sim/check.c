@@ -3,6 +3,14 @@
 
 #include "sim.h"
 
+/* `epoch`: the job's own, before the write. */
+void check_fence(struct world *world, const struct job_write *write, int64_t epoch, enum write_result result)
+{
+    if (result == WRITE_OK && write->lease_epoch != epoch)
+        broken(world, "%s: a write of epoch %lld was taken in epoch %lld", write->id.text,
+               (long long)write->lease_epoch, (long long)epoch);
+}
+
 /* Session before bytes; intent before the last byte. A stale worker may still send, to the session that is
  * stored. */
 void check_put(struct world *world, const struct due *due, uint32_t job)

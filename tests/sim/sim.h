@@ -229,6 +229,7 @@ void people_mend(struct world *world, struct due *due);
 void people_heal(struct world *world);
 
 /* check.c */
+void check_fence(struct world *world, const struct job_write *write, int64_t epoch, enum write_result result);
 void check_put(struct world *world, const struct due *due, uint32_t job);
 void check_move(struct world *world, const struct model_job *job, enum job_state to);
 void check_video(struct world *world, const struct video *video);

@@ -228,7 +228,9 @@ static void apply_store(struct world *world, struct due *due)
         return;
     if (!strikes(world, FAULT_STORE_FAILED)) {
         uint32_t job;
+        int64_t epoch = world->jobs[store_find(world, &due->action.job)].lease_epoch;
         result = store_write_model(world, &due->action.write, due->session, &job);
+        check_fence(world, &due->action.write, epoch, result);
         if (strikes(world, FAULT_STORE_UNKNOWN))
             result = WRITE_FAILED; /* committed, but nobody says so (D01) */
     }
