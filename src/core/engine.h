@@ -29,8 +29,8 @@ struct engine_config {
     uint32_t retry_tries_max;
     int64_t job_life_ms;
     int64_t progress_every_ms; /* progress is stored at most this often, unless many chunks were sent since */
-    bool reconcile_restarts; /* absence believed: true = new session, false (default) = hold `ambiguous` */
-    bool check_video;        /* confirm each new video with videos.list (1 unit) before `completed` */
+    bool reconcile_restarts;   /* absence believed: true = new session, false (default) = hold `ambiguous` */
+    bool check_video;          /* confirm each new video with videos.list (1 unit) before `completed` */
 };
 void engine_config_defaults(struct engine_config *config);
 

@@ -26,7 +26,7 @@ void save_begin(struct engine *engine, struct slot *slot, enum store_use use, co
 /* The next main write carries the offset itself where one is about to come. */
 static bool main_write_follows(const struct engine *engine, const struct slot *slot)
 {
-    bool completes = slot->job.confirmed_bytes + upload_chunk_bytes(engine, slot) >= slot->job.size_bytes;
+    bool completes = slot_put_completes(engine, slot);
     return slot->settling || slot->job.video_id[0] || slot->write_again ||
            (completes && !slot->job.finalizing);
 }

@@ -123,7 +123,7 @@ struct engine {
     struct actions *actions;
 };
 
-/* ---- engine.c: making actions ---- */
+/* ---- slot.c: what all the others stand on ---- */
 
 /* A fresh action; `op` numbered, unless the type has none. */
 struct action *engine_emit(struct engine *engine, struct slot *slot, enum action_type type);
@@ -136,13 +136,15 @@ void slot_abort(struct engine *engine, struct slot *slot);
 void slot_lose(struct engine *engine, struct slot *slot, const char *why);
 int64_t slot_retry_permission(struct engine *engine, struct slot *slot);
 void slot_count_request(struct engine *engine, struct slot *slot);
+/* The next PUT: its size, and whether it can complete the upload. */
+uint64_t slot_chunk_bytes(const struct engine *engine, const struct slot *slot);
+bool slot_put_completes(const struct engine *engine, const struct slot *slot);
 
 /* ---- upload.c: what follows from the facts ---- */
 
 void upload_begin(struct engine *engine, struct slot *slot, const struct job_claim *job);
 /* Does the next thing, if any; called after every event that concerned the slot. */
 void upload_next(struct engine *engine, struct slot *slot);
-uint64_t upload_chunk_bytes(const struct engine *engine, const struct slot *slot);
 
 /* ---- store answers, progress: save.c ---- */
 

@@ -27,18 +27,6 @@ void upload_begin(struct engine *engine, struct slot *slot, const struct job_cla
     trace(engine, slot, "claimed");
 }
 
-uint64_t upload_chunk_bytes(const struct engine *engine, const struct slot *slot)
-{
-    uint64_t rest = slot->job.size_bytes - slot->job.confirmed_bytes;
-    bool whole = engine->config.chunk_mode == CHUNK_MODE_WHOLE || slot->whole;
-    return whole || rest < engine->config.chunk_bytes ? rest : engine->config.chunk_bytes;
-}
-
-static bool next_put_completes(const struct engine *engine, const struct slot *slot)
-{
-    return slot->job.confirmed_bytes + upload_chunk_bytes(engine, slot) >= slot->job.size_bytes;
-}
-
 /* ---- quota ---- */
 
 static void charge(struct engine *engine, struct job_write *write, enum quota_bucket bucket, uint32_t amount,
@@ -90,7 +78,7 @@ static void save_session(struct engine *engine, struct slot *slot)
     bool is_new = !slot->job.has_session;
     if (is_new) {
         write.set_confirmed = true;
-        write.set_finalizing = next_put_completes(engine, slot);
+        write.set_finalizing = slot_put_completes(engine, slot);
     }
     write.note = note_make(is_new ? "session opened" : "session moved", "", "");
     save_begin(engine, slot, STORE_SESSION, &write);
@@ -123,8 +111,8 @@ static void query(struct engine *engine, struct slot *slot)
 static void put(struct engine *engine, struct slot *slot)
 {
     slot->put_first_byte = slot->job.confirmed_bytes;
-    slot->put_size_bytes = upload_chunk_bytes(engine, slot);
-    bool completes = next_put_completes(engine, slot);
+    slot->put_size_bytes = slot_chunk_bytes(engine, slot);
+    bool completes = slot_put_completes(engine, slot);
     assert(!completes || slot->job.finalizing);
     assert(slot->put_size_bytes > 0);
     slot->had_last_byte_out = slot->last_byte_may_be_out;
@@ -142,9 +130,9 @@ static void send(struct engine *engine, struct slot *slot)
         return; /* the store is far behind: let it catch up */
     if (!slot->source_checked)
         check_source(engine, slot);
-    else if (next_put_completes(engine, slot) && !slot->job.finalizing && !slot->progress_op)
+    else if (slot_put_completes(engine, slot) && !slot->job.finalizing && !slot->progress_op)
         save_finalizing(engine, slot);
-    else if (!next_put_completes(engine, slot) || slot->job.finalizing)
+    else if (!slot_put_completes(engine, slot) || slot->job.finalizing)
         put(engine, slot);
 }
 
