@@ -24,9 +24,10 @@ struct http_request;
 
 /* How an exchange ended below HTTP; core/event.h's `enum transport` follows it in the worker. */
 enum http_end {
-    HTTP_OK,      /* a whole reply was read */
-    HTTP_CONNECT, /* refused, unreachable, DNS: nothing was sent */
-    HTTP_TIMEOUT,
+    HTTP_OK,       /* a whole reply was read */
+    HTTP_CONNECT,  /* refused, unreachable, DNS, no connection in time, a handshake that broke: nothing was
+                      sent */
+    HTTP_TIMEOUT,  /* low speed, total or reply deadline, after sending began */
     HTTP_BROKEN,   /* reset, cut, bad record */
     HTTP_TLS,      /* certificate or protocol not acceptable */
     HTTP_PROTOCOL, /* malformed, over a cap, ambiguous length */
@@ -41,7 +42,8 @@ struct http_config {
     const char *user_agent;
     bool allow_plain_loopback;
     int64_t connect_timeout_ms; /* 15 s is usual */
-    int64_t low_speed_ms;       /* give up when fewer than low_speed_bytes a second moved for this long */
+    int64_t low_speed_ms; /* give up when fewer than low_speed_bytes a second reached the other side for this
+                             long; a body that rate_max or its own source holds back is not counted */
     uint32_t low_speed_bytes;
     uint32_t connections_max; /* in all; idle ones are kept for reuse */
     uint32_t connects_per_turn_max;
