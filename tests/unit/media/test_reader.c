@@ -1,171 +1,16 @@
-/* Reading ahead: order, digests, trouble, and the end that is withheld. */
+/* Reading ahead: order, digests, and the end that is withheld. */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "folder.h"
 #include "media/room.h"
+#include "reading.h"
 #include "unit.h"
-
-enum { WATCHDOG_MS = 60000 };
-
-/* Where the bytes come from: the page cache, the pool, or now one, then the other. */
-static media_pread_function *cached;
-
-static ssize_t never_cached(int fd, void *data, size_t len, off_t offset)
-{
-    (void)fd, (void)data, (void)len, (void)offset;
-    errno = EAGAIN;
-    return -1;
-}
-
-static ssize_t cached_up_to_150000(int fd, void *data, size_t len, off_t offset)
-{
-    if (offset >= 150000)
-        return never_cached(fd, data, len, offset);
-    return pread(fd, data, len < 150000 - (size_t)offset ? len : 150000 - (size_t)offset, offset);
-}
-
-static media_pread_function *const ways[] = {pread, never_cached, cached_up_to_150000};
-enum { WAYS = 3 };
-
-static uv_loop_t loop;
-static uv_timer_t watchdog;
-static int more_count, stuck_more_count, closed_count;
-
-static void bark(uv_timer_t *timer)
-{
-    (void)timer;
-    fail_msg("the test hangs");
-}
-
-static int set_up(void **state)
-{
-    more_count = stuck_more_count = closed_count = 0;
-    cached = cached ? cached : media_pread_cached;
-    media_pread = pread;
-    media_pread_cached = cached;
-    uv_loop_init(&loop);
-    uv_timer_init(&loop, &watchdog);
-    uv_timer_start(&watchdog, bark, WATCHDOG_MS, 0);
-    uv_unref((uv_handle_t *)&watchdog);
-    return folder_open(state);
-}
-
-static int tear_down(void **state)
-{
-    uv_close((uv_handle_t *)&watchdog, NULL);
-    uv_run(&loop, UV_RUN_DEFAULT);
-    assert_int_equal(uv_loop_close(&loop), 0);
-    return folder_close(state);
-}
-
-static void count_more(void *ctx)
-{
-    (*(int *)ctx)++;
-}
-
-static void count_closed(void *ctx)
-{
-    media_close(ctx);
-    closed_count++;
-}
-
-static struct media_reader *open_stuck_reader(struct media_file *file, int64_t deadline_ms)
-{
-    struct err err = {0};
-    struct media_reader *reader = NULL;
-    struct media_reader_config config = {.size_bytes = 300000,
-                                         .window_bytes = 65536,
-                                         .deadline_ms = deadline_ms,
-                                         .more = count_more,
-                                         .ctx = &stuck_more_count};
-    char byte;
-    assert_int_equal(media_reader_open(&loop, file, &config, &reader, &err), 0);
-    assert_int_equal(media_reader_read(reader, &byte, 1), 0);
-    return reader;
-}
-
-static struct media_reader *open_reader(struct media_file *file, uint64_t first_byte, uint64_t size_bytes,
-                                        bool guard_end, int64_t deadline_ms)
-{
-    struct err err = {0};
-    struct media_reader *reader = NULL;
-    struct media_reader_config config = {.first_byte = first_byte,
-                                         .size_bytes = size_bytes,
-                                         .window_bytes = 65536,
-                                         .guard_end = guard_end,
-                                         .deadline_ms = deadline_ms,
-                                         .more = count_more,
-                                         .ctx = &more_count};
-    if (media_reader_open(&loop, file, &config, &reader, &err))
-        fail_msg("%s", err.message);
-    return reader;
-}
-
-static void close_reader(struct media_reader *reader, struct media_file *file)
-{
-    media_reader_close(reader, count_closed, file);
-    assert_int_equal(closed_count, 0); /* never from within */
-    while (!closed_count && uv_run(&loop, UV_RUN_ONCE))
-        ;
-    assert_int_equal(closed_count, 1);
-}
-
-/* Reads until `count` bytes are out, the end, or trouble; checks each byte. Returns how many came. */
-static uint64_t read_out(struct media_reader *reader, uint64_t first_byte, uint64_t count, size_t piece)
-{
-    static char data[200000];
-    uint64_t done = 0;
-    while (done < count) {
-        size_t len = count - done < piece ? (size_t)(count - done) : piece;
-        int owed = more_count + 1;
-        int64_t got = media_reader_read(reader, data, len);
-        if (got < 0)
-            break;
-        for (int64_t i = 0; i < got; i++)
-            assert_int_equal(data[i], content_byte(first_byte + done + (uint64_t)i));
-        done += (uint64_t)got;
-        while (got == 0 && more_count < owed)
-            assert_true(uv_run(&loop, UV_RUN_ONCE) || more_count == owed); /* `more` always comes */
-        assert_true(more_count <= owed);                                   /* once for each 0 */
-    }
-    return done;
-}
-
-static void check_digest(struct media_reader *reader, uint64_t first_byte, uint64_t count)
-{
-    static char content[1100000];
-    unsigned char digest[MEDIA_DIGEST_SIZE];
-    uint64_t bytes;
-    XXH128_canonical_t canonical;
-    for (uint64_t i = 0; i < count; i++)
-        content[i] = content_byte(first_byte + i);
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits(content, (size_t)count));
-    media_reader_digest(reader, digest, &bytes);
-    assert_int_equal(bytes, count);
-    assert_memory_equal(digest, canonical.digest, MEDIA_DIGEST_SIZE);
-}
-
-static void check_range(uint64_t first_byte, uint64_t size_bytes, size_t piece, bool guard_end)
-{
-    struct media_file *file = open_file("clip.mp4");
-    struct media_reader *reader = open_reader(file, first_byte, size_bytes, guard_end, 0);
-    closed_count = 0;
-    assert_int_equal(read_out(reader, first_byte, size_bytes, piece), size_bytes);
-    check_digest(reader, first_byte, size_bytes);
-    char byte;
-    assert_int_equal(media_reader_read(reader, &byte, 1), 0); /* the end: no `more` comes of it */
-    assert_int_equal(media_reader_state(reader, NULL), MEDIA_READ_OK);
-    close_reader(reader, file);
-}
 
 static void a_range_comes_whole_and_in_order(void **state)
 {
@@ -399,175 +244,6 @@ static void an_unguarded_range_is_not_withheld(void **state)
     close_reader(reader, file);
 }
 
-/* ---- a disk with trouble ---- */
-
-static atomic_long fails_from;
-
-static ssize_t pread_with_eio(int fd, void *data, size_t len, off_t offset)
-{
-    atomic_fetch_add(&calls, 1);
-    if (offset >= atomic_load(&fails_from)) {
-        errno = EIO;
-        return -1;
-    }
-    return pread(fd, data, len, offset);
-}
-
-static void f03_eio_is_told_and_not_tried_again(void **state)
-{
-    (void)state;
-    const char *message = NULL;
-    make_file("clip.mp4", 300000);
-    atomic_store(&calls, 0);
-    atomic_store(&fails_from, 131072);
-    media_pread = pread_with_eio;
-    media_pread_cached = never_cached;
-    struct media_file *file = open_file("clip.mp4");
-    struct media_reader *reader = open_reader(file, 0, 300000, true, 0);
-    uint64_t got = read_out(reader, 0, 300000, 16384);
-    assert_true(got <= 131072);
-    assert_int_equal(media_reader_state(reader, &message), MEDIA_READ_IO);
-    assert_non_null(strstr(message, "at byte 131072: Input/output error"));
-    char byte;
-    for (int i = 0; i < 10; i++) {
-        assert_int_equal(media_reader_read(reader, &byte, 1), -1);
-        uv_run(&loop, UV_RUN_NOWAIT);
-    }
-    assert_int_equal(atomic_load(&calls), 3);
-    check_digest(reader, 0, got);
-    close_reader(reader, file);
-}
-
-static ssize_t pread_in_drops(int fd, void *data, size_t len, off_t offset)
-{
-    if (atomic_fetch_add(&calls, 1) % 3 == 0) {
-        errno = EINTR;
-        return -1;
-    }
-    return pread(fd, data, len < 1000 ? len : 1000, offset);
-}
-
-static void x10_short_and_interrupted_reads_go_on(void **state)
-{
-    (void)state;
-    make_file("clip.mp4", 1000003);
-    media_pread = pread_in_drops;
-    media_pread_cached = never_cached;
-    check_range(0, 300000, 16384, true);
-}
-
-/* The first `hanging` reads wait until they are let go. */
-static atomic_int hanging;
-static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
-
-static ssize_t pread_that_hangs(int fd, void *data, size_t len, off_t offset)
-{
-    if (atomic_fetch_sub(&hanging, 1) > 0) {
-        pthread_mutex_lock(&gate);
-        pthread_mutex_unlock(&gate);
-    }
-    return pread(fd, data, len, offset);
-}
-
-static void f08_a_hanging_read_stalls_only_its_own_reader(void **state)
-{
-    (void)state;
-    const char *message = NULL;
-    make_file("clip.mp4", 300000);
-    atomic_store(&hanging, 1);
-    media_pread = pread_that_hangs;
-    media_pread_cached = never_cached;
-    pthread_mutex_lock(&gate);
-    struct media_file *stuck_file = open_file("clip.mp4"), *file = open_file("clip.mp4");
-    struct media_reader *stuck = open_stuck_reader(stuck_file, 200);
-    while (atomic_load(&hanging) > 0)
-        uv_run(&loop, UV_RUN_NOWAIT);
-    struct media_reader *reader = open_reader(file, 0, 300000, true, 0);
-    assert_int_equal(read_out(reader, 0, 300000, 16384), 300000);
-    close_reader(reader, file);
-    while (!stuck_more_count)
-        uv_run(&loop, UV_RUN_ONCE);
-    char byte;
-    assert_int_equal(media_reader_read(stuck, &byte, 1), -1);
-    assert_int_equal(media_reader_state(stuck, &message), MEDIA_READ_IO);
-    assert_non_null(strstr(message, "took longer than 200 ms"));
-    closed_count = 0;
-    media_reader_close(stuck, count_closed, stuck_file);
-    for (int i = 0; i < 100; i++)
-        uv_run(&loop, UV_RUN_NOWAIT);
-    assert_int_equal(closed_count, 0); /* the pool still has the file and the memory */
-    pthread_mutex_unlock(&gate);
-    while (!closed_count && uv_run(&loop, UV_RUN_ONCE))
-        ;
-    assert_int_equal(closed_count, 1);
-}
-
-enum { POOL_THREADS = 4 }; /* libuv's default */
-
-static struct media_file *stuck_files[POOL_THREADS];
-static struct media_reader *stuck_readers[POOL_THREADS];
-
-static void fill_pool(void)
-{
-    atomic_store(&hanging, POOL_THREADS);
-    media_pread = pread_that_hangs;
-    media_pread_cached = never_cached;
-    pthread_mutex_lock(&gate);
-    for (int i = 0; i < POOL_THREADS; i++) {
-        stuck_files[i] = open_file("clip.mp4");
-        stuck_readers[i] = open_stuck_reader(stuck_files[i], 0);
-    }
-    while (atomic_load(&hanging) > 0)
-        uv_run(&loop, UV_RUN_NOWAIT);
-}
-
-static void empty_pool(void)
-{
-    closed_count = 0;
-    for (int i = 0; i < POOL_THREADS; i++)
-        media_reader_close(stuck_readers[i], count_closed, stuck_files[i]);
-    while (closed_count < POOL_THREADS && uv_run(&loop, UV_RUN_ONCE))
-        ;
-    assert_int_equal(closed_count, POOL_THREADS);
-}
-
-static void open_gate(uv_timer_t *timer)
-{
-    pthread_mutex_unlock(&gate);
-    uv_close((uv_handle_t *)timer, NULL);
-}
-
-/* Waiting for a thread of the pool is not the disk's fault. */
-static void f08_a_read_in_the_queue_gets_more_time(void **state)
-{
-    (void)state;
-    uv_timer_t timer;
-    make_file("clip.mp4", 300000);
-    fill_pool();
-    struct media_file *file = open_file("clip.mp4");
-    struct media_reader *reader = open_reader(file, 0, 300000, false, 1000);
-    uv_timer_init(&loop, &timer);
-    uv_timer_start(&timer, open_gate, 1500, 0);
-    assert_int_equal(read_out(reader, 0, 300000, 16384), 300000);
-    close_reader(reader, file);
-    empty_pool();
-}
-
-/* ... but not for ever; and it is taken back from the queue when its reader is closed. */
-static void f08_a_read_that_never_begins_is_given_up(void **state)
-{
-    (void)state;
-    make_file("clip.mp4", 300000);
-    fill_pool();
-    struct media_file *file = open_file("clip.mp4");
-    struct media_reader *reader = open_reader(file, 0, 300000, false, 50);
-    assert_int_equal(read_out(reader, 0, 300000, 16384), 0);
-    assert_int_equal(media_reader_state(reader, NULL), MEDIA_READ_IO);
-    close_reader(reader, file);
-    pthread_mutex_unlock(&gate);
-    empty_pool();
-}
-
 static void closing_at_once_is_fine(void **state)
 {
     (void)state;
@@ -604,7 +280,7 @@ static void f11_beyond_4_gib_the_places_are_exact(void **state)
     close_reader(reader, file);
 }
 
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, reading_open, reading_close)
 
 int main(void)
 {
@@ -620,11 +296,6 @@ int main(void)
         IN_FOLDER(f06_of_a_small_file_nothing_is_handed_out),
         IN_FOLDER(f12_an_unlinked_file_completes),
         IN_FOLDER(an_unguarded_range_is_not_withheld),
-        IN_FOLDER(f03_eio_is_told_and_not_tried_again),
-        IN_FOLDER(x10_short_and_interrupted_reads_go_on),
-        IN_FOLDER(f08_a_hanging_read_stalls_only_its_own_reader),
-        IN_FOLDER(f08_a_read_in_the_queue_gets_more_time),
-        IN_FOLDER(f08_a_read_that_never_begins_is_given_up),
         IN_FOLDER(closing_at_once_is_fine),
         IN_FOLDER(f11_beyond_4_gib_the_places_are_exact),
     };
