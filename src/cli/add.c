@@ -24,7 +24,8 @@ static void tell_held(struct cli *cli, const struct submit_item *item, const str
     struct buf next AUTO_BUF = BUF_INIT(2048);
     job_why(job, &why);
     job_next(job, &next);
-    note(cli, "%s is queued but held: %s\n%s", item->typed, why.data, next.data);
+    note(cli, "%s is queued but held: %s", item->typed, why.data);
+    note(cli, "What to do: %s", next.data);
 }
 
 static int tell_item(struct cli *cli, const struct submit_item *item, struct err *err)

@@ -66,10 +66,10 @@ static void show_url(struct login *login, const char *url)
         return;
     }
     bool is_open = browser_open(url);
-    note(cli, "%s, choose the channel and agree:\n%s",
+    note(cli, "%s, choose the channel and agree:",
          is_open ? "Your browser opens this page; if it does not, open it yourself"
-                 : "No browser could be started. Open this page in a browser on this machine",
-         url);
+                 : "No browser could be started. Open this page in a browser on this machine");
+    note(cli, "%s", url);
 }
 
 static void ask_person(struct login *login)
