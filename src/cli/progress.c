@@ -8,10 +8,10 @@
 #include "base/text.h"
 
 enum {
-    NAME_COLUMNS = 24,
-    NUMBERS_COLUMNS = 46, /* percent, bytes, speed */
+    NAME_COLUMNS = 20,
+    NUMBERS_COLUMNS = 58, /* percent, bytes, speed, time left at their longest */
     BAR_COLUMNS_MAX = 30,
-    BAR_COLUMNS_MIN = 6,
+    BAR_COLUMNS_MIN = 10,
     SPEED_AGE_MS = 15000, /* older samples say nothing about now */
 };
 
@@ -133,21 +133,29 @@ static void put_cells(const struct progress *progress, uint32_t columns, struct 
     buf_putc(ret, ']');
 }
 
+/* As wide as leaves room for the numbers; the same for every state, so that it does not jump. */
+static uint32_t bar_columns(uint32_t width)
+{
+    uint32_t columns = width > NAME_COLUMNS + NUMBERS_COLUMNS ? width - NAME_COLUMNS - NUMBERS_COLUMNS : 0;
+    if (columns < BAR_COLUMNS_MIN)
+        return BAR_COLUMNS_MIN;
+    return columns < BAR_COLUMNS_MAX ? columns : BAR_COLUMNS_MAX;
+}
+
 void progress_bar(const struct progress *progress, uint32_t width, int64_t mono_ms, struct buf *ret)
 {
     struct buf line AUTO_BUF = BUF_INIT(4096);
     char done[32], size[32];
+    bool is_sending = strcmp(progress->doing, PROGRESS_SENDING) == 0;
     put_fitted(&line, progress->name, NAME_COLUMNS);
     buf_putc(&line, ' ');
-    if (width >= NAME_COLUMNS + NUMBERS_COLUMNS + BAR_COLUMNS_MIN) {
-        uint32_t columns = width - NAME_COLUMNS - NUMBERS_COLUMNS;
-        put_cells(progress, columns < BAR_COLUMNS_MAX ? columns : BAR_COLUMNS_MAX, &line);
-        buf_putc(&line, ' ');
-    }
-    buf_printf(&line, "%3" PRIu64 " %%  %s/%s", percent_of(progress),
+    put_cells(progress, bar_columns(width), &line);
+    buf_printf(&line, " %3" PRIu64 " %%  %s/%s", percent_of(progress),
                format_bytes(done, progress->confirmed_bytes), format_bytes(size, progress->size_bytes));
-    put_speed(progress, mono_ms, "  ", &line);
-    buf_printf(&line, "  %s", progress->doing);
+    if (is_sending)
+        put_speed(progress, mono_ms, "  ", &line);
+    if (!is_sending || progress_speed(progress, mono_ms) == 0)
+        buf_printf(&line, "  %s", progress->doing);
     uint32_t columns = (uint32_t)utf8_length(line.data);
     put_fitted(ret, line.data, columns < width ? columns : width);
 }

@@ -9,6 +9,9 @@
 
 #include "base/buf.h"
 
+/* What is done while bytes move; a bar that shows a speed leaves it out. */
+#define PROGRESS_SENDING "sending"
+
 enum { PROGRESS_SAMPLES = 16, PROGRESS_SAMPLE_MS = 500, PROGRESS_TEXT_SIZE = 160 };
 
 struct progress {

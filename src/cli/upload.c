@@ -11,6 +11,7 @@
 #include "cli/job_view.h"
 #include "cli/output.h"
 #include "cli/pause.h"
+#include "cli/progress.h"
 #include "cli/submit.h"
 #include "worker/worker.h"
 
@@ -98,7 +99,7 @@ static const char *doing_words(const char *doing)
                                            {"token", "logging in"},
                                            {"open session", "resuming"},
                                            {"start", "starting"},
-                                           {"put", "sending"},
+                                           {"put", PROGRESS_SENDING},
                                            {"query", "asking what YouTube has"},
                                            {"list uploads", "looking for the video"},
                                            {"check video", "checking the video"},
