@@ -23,11 +23,14 @@ static void arm(struct http *http)
     uv_timer_start(&http->rate_timer, when_refilled, wait_ms > 0 ? (uint64_t)wait_ms : 1, 0);
 }
 
+/* curl may ask again while a body is paused: when its source has more, or an error is looked into. Nobody
+ * stands in line twice. */
 static void stand_in_line(struct http_request *request)
 {
     struct http *http = request->http;
+    if (!request->is_limited)
+        TAILQ_INSERT_TAIL(&http->limited, request, limited_link);
     request->is_limited = true;
-    TAILQ_INSERT_TAIL(&http->limited, request, limited_link);
     if (!uv_is_active((uv_handle_t *)&http->rate_timer))
         arm(http);
 }
