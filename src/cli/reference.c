@@ -71,8 +71,8 @@ struct style {
     const char *entry_end;
     const char *escaped; /* characters that get a backslash */
 };
-static const struct style markdown = {"\n### `", "`\n\n", "- `", "`: ", "\n", "<>*_"};
-static const struct style scdoc = {"\n*", "*\n", "\t*", "*: ", "\n\n", "\\_*#[]<>~"};
+static const struct style markdown = {"\n### `", "`\n\n", "- `", "`: ", "\n", "<*"};
+static const struct style scdoc = {"\n*", "*\n", "\t*", "*\n\t\t", "\n", "\\_*#[]<>~"};
 
 static void put_text(struct buf *ret, const struct style *style, const char *text)
 {
@@ -138,7 +138,8 @@ static void put_command(struct buf *ret, const struct style *style, const struct
         buf_puts(ret, "\n");
         put_paragraphs(ret, style, command->details);
     }
-    buf_puts(ret, "\n");
+    if (command->options)
+        buf_puts(ret, "\n");
     put_option_list(ret, style, command->options);
 }
 
