@@ -105,8 +105,7 @@ static void carry_out(struct worker *worker, const struct action *action)
 void worker_tell_progress(struct worker *worker, uint32_t slot)
 {
     struct engine_view view;
-    if (!worker->options->progress || slot >= worker->settings->concurrency ||
-        !engine_look(worker->engine, slot, &view))
+    if (!worker->options->progress || slot >= worker->slot_count || !engine_look(worker->engine, slot, &view))
         return;
     struct worker_progress progress = {.job = view.job,
                                        .size_bytes = view.size_bytes,

@@ -54,7 +54,8 @@ struct worker {
     struct broker *broker;
     struct store_thread *store;
     struct media_root *media_root;
-    struct task *tasks; /* settings->concurrency of them */
+    uint32_t slot_count;
+    struct task *tasks; /* slot_count of them */
 
     struct event *pending; /* answers that came while the engine was at work; a bounded ring */
     uint32_t pending_first, pending_count, pending_size;

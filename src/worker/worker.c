@@ -17,9 +17,9 @@
 enum {
     HOUSEKEEPING_MS = 250,
     SEEN_EVERY_MS = 10000,
-    /* Pool threads: a stalled disk keeps one busy for each of its jobs, and the others must not wait for it
-       (F08). */
-    POOL_THREADS = 32,
+    /* A stalled disk keeps pool threads busy, and other jobs must not wait for them (F08): two for each job.
+     */
+    POOL_THREADS_MAX = 64,
     CONNECT_BURST = 8,
     REQUESTS_A_SLOT =
         6, /* to the store, under way at once: one main write, progress, renewal, digests, and room */
@@ -109,7 +109,7 @@ static void on_housekeeping(uv_timer_t *timer)
         worker->seen_at_mono_ms = now + SEEN_EVERY_MS;
         store_thread_seen(worker->store, engine_active_count(worker->engine));
     }
-    for (uint32_t slot = 0; slot < worker->settings->concurrency; slot++)
+    for (uint32_t slot = 0; slot < worker->slot_count; slot++)
         worker_tell_progress(worker, slot);
     bool ask = worker->options->drain && !worker->draining && !worker->backlog_asked &&
                engine_active_count(worker->engine) == 0;
@@ -144,7 +144,7 @@ static int open_http(struct worker *worker, struct err *err)
         .connect_timeout_ms = settings->connect_timeout_ms,
         .low_speed_ms = settings->stall_timeout_ms,
         .low_speed_bytes = (uint32_t)settings->stall_bytes,
-        .connections_max = settings->concurrency + 4,
+        .connections_max = worker->slot_count + 4,
         .connects_per_turn_max = CONNECT_BURST,
         .rate_max = settings->limit_rate,
     };
@@ -174,13 +174,15 @@ static int open_store(struct worker *worker, struct err *err)
         .store = settings->store,
         .worker = worker->name,
         .lease_ms = settings->lease_ms,
-        .requests_max = settings->concurrency * REQUESTS_A_SLOT + 8,
-        .reach = {.region = settings->region,
-                  .tenants = settings->tenants,
-                  .per_channel_max = settings->per_channel,
-                  .only_jobs = worker->options->only_jobs,
-                  .only_job_count = worker->options->only_job_count,
-        },
+        .requests_max = worker->slot_count * REQUESTS_A_SLOT + 8,
+        .reach =
+            {
+                .region = settings->region,
+                .tenants = settings->tenants,
+                .per_channel_max = settings->per_channel,
+                .only_jobs = worker->options->only_jobs,
+                .only_job_count = worker->options->only_job_count,
+            },
     };
     return store_thread_open(&worker->loop, &config, &worker->store, err);
 }
@@ -199,7 +201,7 @@ static void open_engine(struct worker *worker)
     config.job_life_ms = settings->retry_life_ms;
     config.reconcile_restarts = settings->reconcile_restarts;
     config.check_video = settings->check_video;
-    uint32_t slots = settings->concurrency;
+    uint32_t slots = worker->slot_count;
     worker->engine = engine_init(mem_alloc(engine_size(slots)), &config, slots);
     worker->tasks = mem_alloc_array(slots, sizeof(*worker->tasks));
     for (uint32_t i = 0; i < slots; i++)
@@ -269,7 +271,7 @@ static void close_all(struct worker *worker)
     store_thread_close(worker->store);
     if (worker->broker)
         broker_close(worker->broker);
-    for (uint32_t i = 0; worker->tasks && i < worker->settings->concurrency; i++)
+    for (uint32_t i = 0; worker->tasks && i < worker->slot_count; i++)
         if (worker->tasks[i].used)
             task_release(&worker->tasks[i]);
     run_out(worker);
@@ -279,6 +281,17 @@ static void close_all(struct worker *worker)
     mem_free(worker->engine);
 }
 
+/* As many slots as there can be work for, and pool threads to match. */
+static void set_size(struct worker *worker)
+{
+    uint32_t named = worker->options->only_job_count, slots = worker->settings->concurrency;
+    worker->slot_count = named > 0 && named < slots ? named : slots;
+    uint32_t threads = 2 * worker->slot_count + 2;
+    char text[16];
+    snprintf(text, sizeof(text), "%u", threads < POOL_THREADS_MAX ? threads : POOL_THREADS_MAX);
+    setenv("UV_THREADPOOL_SIZE", text, 0);
+}
+
 int worker_run(const struct settings *settings, const struct worker_options *options, bool *ret_interrupted,
                struct err *err)
 {
@@ -286,15 +299,13 @@ int worker_run(const struct settings *settings, const struct worker_options *opt
     worker->settings = settings;
     worker->options = options;
     name_worker(worker);
-    char threads[8];
-    snprintf(threads, sizeof(threads), "%d", POOL_THREADS);
-    setenv("UV_THREADPOOL_SIZE", threads, 0);
+    set_size(worker);
     signal(SIGPIPE, SIG_IGN);
     uv_loop_init(&worker->loop);
     int rc = open_all(worker, err);
     if (rc == 0) {
         LOG(LOG_INFO, "worker ready", F_STR("worker", worker->name), F_STR("region", settings->region),
-            F_U64("concurrency", settings->concurrency), F_I64("broker_pid", broker_pid(worker->broker)));
+            F_U64("concurrency", worker->slot_count), F_I64("broker_pid", broker_pid(worker->broker)));
         start_timers(worker);
         uv_run(&worker->loop, UV_RUN_DEFAULT);
         stop_timers(worker);
