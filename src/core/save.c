@@ -95,6 +95,8 @@ static void dead_session_saved(struct slot *slot)
     slot->job.has_session = slot->job.finalizing = slot->job.session_dead = slot->in_doubt = false;
     slot->last_byte_may_be_out = false;
     slot->job.confirmed_bytes = slot->best_bytes = 0;
+    if (slot->settling) /* an outcome that was decided while the session still lived */
+        settle_without_session(slot);
 }
 
 static void saved(struct engine *engine, struct slot *slot)

@@ -35,6 +35,8 @@ void check_move(struct world *world, const struct model_job *job, enum job_state
 
 void check_confirmed(struct world *world, const struct model_job *job)
 {
+    if (!job->session && job->confirmed_bytes)
+        broken(world, "I10 %s: an offset is stored, but no session", job->id.text);
     if (!job->session)
         return;
     const struct session *session = &world->sessions[job->session];

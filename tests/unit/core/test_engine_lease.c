@@ -431,6 +431,20 @@ static void a_pause_holds_after_the_chunk_under_way(void **state)
     }
 }
 
+/* Nothing of the dead session stays: its offset would make the next one look as if it were nearly done. */
+static void a_pause_met_by_a_dead_session_keeps_no_offset(void **state)
+{
+    (void)state;
+    struct harness *h = harness_in_mid_file();
+    h->channel = CHANNEL_PAUSED;
+    harness_advance(h, LEASE_MS_DEFAULT / 3 + 1);
+    answer(h, reply_of(404));
+    EXPECT(h, "store clear-session");
+    answer_stored(h, WRITE_OK);
+    EXPECT(h, "store -> held channel_paused release (channel)");
+    harness_free(h);
+}
+
 static void a_limit_of_the_channel_does_not_stop_what_runs(void **state)
 {
     (void)state;
@@ -505,6 +519,7 @@ int main(void)
         cmocka_unit_test(cancel_without_a_token_cannot_tell),
         cmocka_unit_test(cancel_after_the_video_exists_changes_nothing),
         cmocka_unit_test(a_pause_holds_after_the_chunk_under_way),
+        cmocka_unit_test(a_pause_met_by_a_dead_session_keeps_no_offset),
         cmocka_unit_test(a_limit_of_the_channel_does_not_stop_what_runs),
         cmocka_unit_test(a_video_that_exists_outranks_a_pause),
         cmocka_unit_test(a_pause_during_the_check_does_not_hide_the_video),
