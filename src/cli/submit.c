@@ -151,6 +151,7 @@ static void make_digest(const struct submit *submit, struct submit_item *item)
 struct findings {
     int count;
     int first_code;
+    bool has_bad_meta; /* the metadata file cannot be read: told once, not for every file */
 };
 
 static void find(struct findings *findings, const struct cli *cli, const struct err *err, const char *file,
@@ -173,21 +174,30 @@ static void find_violations(struct findings *findings, const struct cli *cli, co
     }
 }
 
+static void check_metadata(struct submit *submit, const struct buf *meta, struct submit_item *item,
+                           struct findings *findings)
+{
+    struct metadata_violations violations;
+    struct err err = {0};
+    const char *path = cli_value(submit->cli, "meta");
+    int code = make_metadata(submit, item, meta, &violations, &err);
+    find_violations(findings, submit->cli, item->typed, &violations);
+    if (code == 0 || violations.count > 0)
+        return;
+    find(findings, submit->cli, &err, path, NULL, NULL);
+    findings->has_bad_meta = path != NULL;
+}
+
 /* Both the file and the metadata are looked at, whatever the other one says. */
 static void check_item(struct submit *submit, struct media_root *root, const struct buf *meta,
                        struct submit_item *item, struct findings *findings)
 {
-    struct metadata_violations violations;
     struct err err = {0};
     int before = findings->count;
     if (read_source(root, item, &err) < 0)
         find(findings, submit->cli, &err, item->typed, NULL, NULL);
-    err = (struct err){0};
-    int code = make_metadata(submit, item, meta, &violations, &err);
-    find_violations(findings, submit->cli, item->typed, &violations);
-    if (code < 0 && violations.count == 0)
-        find(findings, submit->cli, &err,
-             cli_has(submit->cli, "meta") ? cli_value(submit->cli, "meta") : NULL, NULL, NULL);
+    if (!findings->has_bad_meta)
+        check_metadata(submit, meta, item, findings);
     if (findings->count > before)
         return;
     make_key(submit, item);

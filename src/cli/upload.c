@@ -284,6 +284,9 @@ static int run_upload(struct cli *cli, struct err *err)
     if (code == 0) {
         code = tell_results(&upload);
         tell_interrupted(&upload);
+    } else {
+        note(cli, "The files are queued, and nothing is lost. Once the following is mended, give the same "
+                  "command again.");
     }
     release_jobs(&upload);
     mem_free(upload.jobs);

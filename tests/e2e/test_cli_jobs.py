@@ -115,7 +115,7 @@ def test_status_counts_what_there_is(sluice, job):
     assert "channel_paused" in text and "start one: sluice worker" in text
 
 
-def test_i08_status_shows_quota_used_left_and_its_reset(sluice, job):
+def test_status_shows_quota_used_left_and_its_reset(sluice, job):
     sluice.ok("worker", "--drain")
     buckets = {item["bucket"]: item for item in sluice.ok("status", "--json").json["quota"]}
     assert (buckets["uploads"]["used"], buckets["uploads"]["left"]) == (1, 99)

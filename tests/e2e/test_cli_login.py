@@ -60,7 +60,7 @@ def test_the_request_has_pkce_state_and_asks_for_a_refresh_token(sluice, channel
         assert again.params[name] != login.params[name]
 
 
-def test_k01_no_secret_of_a_login_is_printed_or_stored_in_the_open(sluice, emulator, channel):
+def test_no_secret_of_a_login_is_printed_or_stored_in_the_open(sluice, emulator, channel):
     emulator.ctl("approve", {"channel": channel["id"]})
     login = Waiting(sluice, "main", "--log-level", "debug")
     location = sluice.redirect_of(login.url)

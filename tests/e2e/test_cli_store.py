@@ -63,7 +63,7 @@ def test_every_command_says_init_when_there_is_no_store(sluice):
     assert not sluice.store.exists()
 
 
-def test_k10_a_lost_key_is_not_replaced_silently(with_client):
+def test_a_lost_key_is_not_replaced_silently(with_client):
     kept = with_client.key_file.read_bytes()
     with_client.key_file.unlink()
     result = with_client.fails(5, "init")
@@ -101,7 +101,7 @@ def test_a_key_file_that_is_none_is_refused(sluice):
 # ---- broken stores
 
 
-def test_a_corrupt_store_is_8_and_left_alone(sluice):
+def test_d08_a_corrupt_store_is_8_and_left_alone(sluice):
     sluice.ok("init")
     junk = b"this is no database" * 1000
     sluice.store.write_bytes(junk)
@@ -190,7 +190,7 @@ def test_check_finds_an_api_root_that_is_not_safe(sluice):
     assert found(sluice, 3)["api_root"]["status"] == "FAIL"
 
 
-def test_d08_check_finds_a_clock_that_went_back(sluice):
+def test_check_finds_a_clock_that_went_back(sluice):
     sluice.ok("init")
     later = os.stat(sluice.store).st_mtime + 86400
     os.utime(sluice.store, (later, later))
@@ -203,7 +203,7 @@ def test_check_online_reaches_the_servers(with_client):
     assert points["token_uri"]["status"] == "ok"
 
 
-def test_t01_check_online_finds_a_certificate_that_is_not_trusted(with_client):
+def test_t03_check_online_finds_a_certificate_that_is_not_trusted(with_client):
     with_client.configure(ca_file="/etc/ssl/certs/ca-certificates.crt")
     assert found(with_client, 1, "--online")["api_root"]["status"] == "FAIL"
 

@@ -98,7 +98,7 @@ def test_h11_a_refused_upload_is_7_with_googles_reason(sluice, emulator):
     assert result.out == ""
 
 
-def test_h05_a_spent_quota_is_6_and_says_when_it_goes_on(sluice, emulator):
+def test_a_spent_quota_is_6_and_says_when_it_goes_on(sluice, emulator):
     sluice.ok("client", "limits", "default", "--uploads", 1)
     sluice.ok("upload", sluice.file("a.mp4"), "--channel", "main")
     result = sluice.run("upload", sluice.file("b.mp4"), "--channel", "main")
@@ -130,6 +130,20 @@ def test_the_worst_of_several_decides(sluice, emulator):
     result = sluice.run("upload", *clips, "--channel", "main")
     assert result.rc == 6, result
     assert len(result.lines) == 2 and len(emulator.videos()) == 2
+
+
+def test_a_worker_that_cannot_start_leaves_the_files_queued(sluice, emulator):
+    kept = sluice.key_file.read_bytes()
+    sluice.key_file.unlink()
+    clip = sluice.file("a.mp4")
+    result = sluice.run("upload", clip, "--channel", "main")
+    assert result.rc in (4, 5), result
+    assert "sluice.key" in result.err and "queued" in result.err
+    assert [job["state"] for job in sluice.jobs()] == ["queued"]
+    sluice.key_file.write_bytes(kept)
+    sluice.key_file.chmod(0o400)
+    sluice.ok("upload", clip, "--channel", "main")
+    assert len(emulator.videos()) == 1
 
 
 # ---- interrupted

@@ -114,7 +114,7 @@ def test_without_a_home_the_store_must_be_named(sluice):
     assert "SLUICE_STORE" in sluice.fails(3, "status").err
 
 
-def test_f13_a_full_disk_under_standard_output_is_no_success(sluice):
+def test_a_full_disk_under_standard_output_is_no_success(sluice):
     with open("/dev/full", "w") as full:
         process = sluice.start("help", stdout=full)
         _, err = process.communicate(timeout=60)
