@@ -5,6 +5,7 @@ oracles judge what is left of it, whatever the test itself has looked at.
 """
 
 import concurrent.futures
+import threading
 
 import pytest
 
@@ -31,6 +32,7 @@ class World:
         self.emulator = emulator
         self.homes = []
         self.judges_faults = True
+        self.consent = threading.Lock()
 
     def home(self, *names, **settings):
         """A new home, ready for work, with a channel of its own at the emulator for each name ("main" if none)."""
@@ -45,7 +47,8 @@ class World:
 
     def log_in(self, home, name, *options):
         home.channels[name] = self.new_channel()
-        result, _ = home.login(name, home.channels[name], *options)
+        with self.consent:  # answers given in advance are used in their order
+            result, _ = home.login(name, home.channels[name], *options)
         assert result.rc == 0, result
 
     def new_channel(self):
