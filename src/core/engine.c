@@ -96,6 +96,13 @@ static void grant_lease(struct engine *engine, struct slot *slot, int64_t asked_
     slot->renew_at_mono_ms = asked_mono_ms + lease_ms / 3;
 }
 
+/* What is under way, or backs off, makes room for what a person wants now. */
+static void interrupt(struct engine *engine, struct slot *slot)
+{
+    slot_abort(engine, slot);
+    slot->not_before_mono_ms = slot->wake_mono_ms = engine->now.mono_ms;
+}
+
 static void on_renewed(struct engine *engine, struct slot *slot, const struct event *event)
 {
     slot->renew_op = 0;
@@ -111,12 +118,15 @@ static void on_renewed(struct engine *engine, struct slot *slot, const struct ev
     if (event->renewed.cancel_wanted && !slot->job.cancel_wanted) {
         slot->job.cancel_wanted = true;
         trace(engine, slot, "cancel wanted");
-        slot_abort(engine, slot);
+        interrupt(engine, slot);
     }
     enum channel_state channel = event->renewed.channel;
     bool stops = channel == CHANNEL_PAUSED || channel == CHANNEL_FROZEN || channel == CHANNEL_AUTH;
-    if (stops && !slot->settling && !slot->job.video_id[0])
+    if (stops && !slot->settling && !slot->job.video_id[0]) {
         settle_hold(slot, channel_state_cause(channel), "channel", channel_state_text(channel));
+        if (slot->op && slot->doing == ACTION_PUT && slot->put_size_bytes > engine->config.chunk_bytes)
+            slot_abort(engine, slot); /* the rest of a file in one PUT is too long to wait for */
+    }
 }
 
 /* ---- claims ---- */

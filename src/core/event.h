@@ -90,7 +90,8 @@ struct reply {
     X(SCOPE, "scope missing")                    /* K07 */                                                   \
     X(WRONG_CHANNEL, "token of another channel") /* K09 */                                                   \
     X(CLIENT, "client refused")                  /* invalid_client and its like (K04) */                     \
-    X(CORRUPT, "sealed token does not open")     /* K10 */
+    X(FROZEN, "channel unusable") /* suspended, closed: the token is good, the channel is not (H08) */       \
+    X(CORRUPT, "sealed token does not open") /* K10 */
 
 enum token_result {
 #define X(name, text) TOKEN_##name,

@@ -9,12 +9,21 @@
 
 /* ---- token, source, session ---- */
 
-/* A job that is to be cancelled, and whose video cannot exist, needs no token for that. */
+/* A job that is to be cancelled, and whose video cannot exist, needs neither token nor session for that:
+ * deleting the session is a courtesy. Returns whether that settled it. */
+static bool is_cancelled_without(struct slot *slot)
+{
+    bool can = slot->job.cancel_wanted && !slot->last_byte_may_be_out && !slot->job.video_id[0];
+    if (can)
+        settle_cancelled(slot);
+    return can;
+}
+
 static void token_trouble(struct slot *slot, enum channel_state state, const struct event *event)
 {
     struct audit_note note =
         note_make("token refused", token_result_text(event->token.result), event->token.message);
-    if (slot->job.cancel_wanted)
+    if (slot->job.cancel_wanted && !slot->job.video_id[0])
         settle_hold_until(slot, CAUSE_AMBIGUOUS, 0, &note);
     else
         settle_channel(slot, state, 0, &note);
@@ -30,7 +39,10 @@ static enum token_result token_result_of(const struct engine *engine, const stru
 
 void reply_on_token(struct engine *engine, struct slot *slot, const struct event *event)
 {
-    switch (token_result_of(engine, event)) {
+    enum token_result result = token_result_of(engine, event);
+    if (result != TOKEN_OK && is_cancelled_without(slot))
+        return;
+    switch (result) {
     case TOKEN_OK:
         slot->has_token = true;
         slot->token_end_mono_ms = event->token.expires_at_mono_ms;
@@ -49,6 +61,7 @@ void reply_on_token(struct engine *engine, struct slot *slot, const struct event
         token_trouble(slot, CHANNEL_AUTH, event);
         break;
     case TOKEN_CLIENT:
+    case TOKEN_FROZEN:
         token_trouble(slot, CHANNEL_FROZEN, event);
         break;
     case TOKEN_CORRUPT:
@@ -88,6 +101,8 @@ void reply_on_opened(struct engine *engine, struct slot *slot, enum open_result 
 {
     if (result == OPEN_OK) {
         slot->session_open = true;
+    } else if (is_cancelled_without(slot)) {
+        return;
     } else if (result == OPEN_CORRUPT) {
         settle_hold(slot, CAUSE_CORRUPT, "sessionDoesNotOpen",
                     "the stored session URL does not open: wrong key, or the row was changed");
@@ -116,7 +131,7 @@ static void protocol_error(struct engine *engine, struct slot *slot, const struc
 
 static void made_progress(struct slot *slot)
 {
-    slot->tries = slot->rewinds = slot->stalls = slot->protocol_errors = slot->restarts = 0;
+    slot->tries = slot->rewinds = slot->stalls = slot->protocol_errors = 0;
     slot->token_is_fresh = false;
 }
 

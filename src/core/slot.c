@@ -78,6 +78,8 @@ static struct budget *budget_of(struct engine *engine, enum destination_kind kin
 
 void slot_count_request(struct engine *engine, struct slot *slot)
 {
+    if (slot->tries > 0)
+        return; /* a retry earns no permission for another */
     budget_request(&engine->host);
     budget_request(budget_of(engine, DESTINATION_CLIENT, slot->job.client_id));
     budget_request(budget_of(engine, DESTINATION_CHANNEL, slot->job.channel_id));

@@ -74,7 +74,7 @@ struct slot {
     uint32_t rewinds;
     uint32_t stalls;
     uint32_t protocol_errors;
-    uint32_t restarts;          /* new sessions after a dead one, in this lease */
+    uint32_t restarts;          /* new sessions after a dead one, in this lease; progress does not reset it */
     int64_t not_before_mono_ms; /* backing off until then */
     int64_t wake_mono_ms;       /* the tick that is wanted for it; INT64_MAX: an answer will wake it */
     struct audit_note last_error;

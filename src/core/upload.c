@@ -238,8 +238,7 @@ static void delete_session(struct engine *engine, struct slot *slot)
  * the upload: then the session must be known to be dead before the job may be called cancelled. */
 static void next_cancel(struct engine *engine, struct slot *slot)
 {
-    if (!slot->job.has_session || !slot->last_byte_may_be_out) {
-        slot->cancel_session = slot->job.has_session;
+    if (!slot->job.has_session) {
         settle_cancelled(slot);
     } else if (!slot->has_token) {
         ask_token(engine, slot);
@@ -247,6 +246,9 @@ static void next_cancel(struct engine *engine, struct slot *slot)
         next_reconcile(engine, slot);
     } else if (!slot->session_open) {
         slot_start(engine, slot, ACTION_OPEN_SESSION);
+    } else if (!slot->last_byte_may_be_out) {
+        slot->cancel_session = true;
+        settle_cancelled(slot);
     } else if (slot->in_doubt) {
         query(engine, slot); /* finished: too late to cancel */
     } else {

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "core/classify.h"
 #include "core/pacific.h"
 #include "vault/child.h"
 
@@ -59,23 +60,43 @@ struct whose_ask {
     void *ctx;
 };
 
-static bool tells(const struct err *err, const char *part)
+/* The client's own fault is told apart from the channel's: it concerns every channel of the client. */
+static bool is_of_client(const char *reason)
 {
-    return text_contains_nocase(err->message, part);
+    return !strcmp(reason, "accessNotConfigured") || !strcmp(reason, "keyInvalid") ||
+           !strcmp(reason, "keyExpired");
 }
 
-/* A refusal of channels.list with a token that is minutes old at most. */
-static enum token_result whose_result(const struct err *err)
+/* A refusal of channels.list with a token that is minutes old at most; core's table says what it means. */
+static enum token_result whose_refusal(const struct yt_http *http)
 {
-    if (err->code == ERR_NOT_FOUND)
-        return TOKEN_NONE;
-    if (err->code != ERR_AUTH)
-        return TOKEN_TRANSIENT;
-    if (tells(err, "insufficient"))
+    static const struct yt_expected nothing = {.metadata_json = "{}", .slug = ""};
+    struct reply reply = {0};
+    yt_parse_upload_reply(http, &nothing, clock_wall_ms(), &reply);
+    switch (classify(reply.status, reply.reason, reply.message, false)) {
+    case VERDICT_CHANNEL_AUTH:
         return TOKEN_SCOPE;
-    return tells(err, "accessNotConfigured") || tells(err, "keyInvalid") || tells(err, "keyExpired")
-               ? TOKEN_CLIENT
-               : TOKEN_REVOKED;
+    case VERDICT_REFRESH:
+        return TOKEN_REVOKED;
+    case VERDICT_CHANNEL_FROZEN:
+    case VERDICT_FAIL:
+        return is_of_client(reply.reason) ? TOKEN_CLIENT : TOKEN_FROZEN;
+    case VERDICT_RETRY:
+    case VERDICT_QUERY:
+    case VERDICT_GONE:
+    case VERDICT_QUOTA:
+    case VERDICT_CHANNEL_LIMIT:
+        break;
+    }
+    return TOKEN_TRANSIENT;
+}
+
+static enum token_result whose_result(int code, const struct yt_http *http)
+{
+    return code == 0               ? TOKEN_OK
+           : code == ERR_NOT_FOUND ? TOKEN_NONE
+           : code == ERR_AUTH      ? whose_refusal(http)
+                                   : TOKEN_TRANSIENT;
 }
 
 static void whose_ended(void *ctx, const struct http_reply *reply)
@@ -89,7 +110,7 @@ static void whose_ended(void *ctx, const struct http_reply *reply)
     } else {
         struct yt_http http = reply_for_youtube(reply);
         int code = yt_parse_channels(&http, &whose.channel, &err);
-        whose.result = code == 0 ? TOKEN_OK : whose_result(&err);
+        whose.result = whose_result(code, &http);
         text_copy(whose.message, sizeof(whose.message), err.message);
         /* A spent quota does not come back before midnight: asking every minute would not help. */
         if (code == ERR_LIMIT)

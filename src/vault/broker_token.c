@@ -367,6 +367,8 @@ static void settle(struct token_entry *entry, const struct landing *landing)
         take_access(entry, landing, now_mono_ms);
     } else if (landing->result == TOKEN_TRANSIENT) {
         pause_extend(&entry->pause, now_mono_ms, landing->retry_after_ms);
+    } else if (landing->result == TOKEN_FROZEN) {
+        secret_release(&entry->access); /* a person lifts it, and nothing here would notice: ask again then */
     } else if (landing->result != TOKEN_CLIENT) {
         secret_release(&entry->access);
         remember_refusal(entry, landing, now_mono_ms);

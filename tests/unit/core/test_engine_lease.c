@@ -307,14 +307,51 @@ static void cancel_while_a_session_is_opened_deletes_it(void **state)
     harness_free(h);
 }
 
-static void cancel_while_backing_off_is_done_after_the_pause(void **state)
+static void cancel_while_backing_off_does_not_wait(void **state)
 {
     (void)state;
     struct harness *h = harness_in_mid_file();
     answer(h, reply_after(503, 60000));
     cancel(h);
-    harness_wait(h, 64000);
     EXPECT(h, "cancel session");
+    harness_free(h);
+}
+
+/* Nothing can come of the session any more: the DELETE is a courtesy, and nothing that it needs may be in the
+ * way. */
+static void cancel_of_a_waiting_job_deletes_its_session(void **state)
+{
+    (void)state;
+    for (int trouble = 0; trouble < 3; trouble++) {
+        struct harness *h = harness_new();
+        struct job_claim claim = claim_with_session(3 * CHUNK, CHUNK);
+        claim.cancel_wanted = true;
+        harness_claim(h, &claim);
+        EXPECT(h, "token");
+        answer_token(h, trouble == 1 ? TOKEN_REVOKED : TOKEN_OK);
+        if (trouble != 1) {
+            EXPECT(h, "open session");
+            answer_opened(h, trouble == 2 ? OPEN_CORRUPT : OPEN_OK);
+        }
+        if (trouble == 0) {
+            EXPECT(h, "cancel session");
+            answer(h, reply_of(499));
+        }
+        EXPECT(h, "store -> cancelled release confirmed 262144");
+        harness_free(h);
+    }
+}
+
+static void cancel_before_anything_was_sent_needs_no_token(void **state)
+{
+    (void)state;
+    struct harness *h = harness_new();
+    struct job_claim claim = claim_of(1000);
+    harness_claim(h, &claim);
+    harness_skip(h);
+    cancel(h);
+    answer_token(h, TOKEN_REVOKED);
+    assert_outcome(h, JOB_CANCELLED, CAUSE_NONE, 0, 0);
     harness_free(h);
 }
 
@@ -511,7 +548,9 @@ int main(void)
         cmocka_unit_test(cancel_before_the_session_needs_nothing_of_youtube),
         cmocka_unit_test(cancel_in_mid_file_deletes_the_session),
         cmocka_unit_test(cancel_while_a_session_is_opened_deletes_it),
-        cmocka_unit_test(cancel_while_backing_off_is_done_after_the_pause),
+        cmocka_unit_test(cancel_while_backing_off_does_not_wait),
+        cmocka_unit_test(cancel_of_a_waiting_job_deletes_its_session),
+        cmocka_unit_test(cancel_before_anything_was_sent_needs_no_token),
         cmocka_unit_test(cancel_after_the_last_byte_asks_the_session_first),
         cmocka_unit_test(cancel_after_the_last_byte_may_be_too_late),
         cmocka_unit_test(cancel_of_a_session_that_is_gone_after_the_last_byte_reconciles),
