@@ -33,8 +33,8 @@ void media_root_close(struct media_root *root);
  * that is stored. ERR_INVALID where it lies outside of the root. `ret`: caller frees. */
 int media_root_relative(struct media_root *root, const char *path, char **ret, struct err *err) MUST_CHECK;
 
-/* ERR_NOT_FOUND (missing), ERR_INVALID (not a regular file, link, 0 bytes, over 256 GiB, outside of the
- * root), ERR_IO (EACCES: names path and user, EIO, ESTALE). */
+/* ERR_NOT_FOUND (missing), ERR_INVALID (not a regular file, link, 0 bytes, over 256 GiB, outside of the root,
+ * EACCES: names path and user), ERR_IO (EIO, ESTALE: may pass). */
 int media_open(struct media_root *root, const char *relative_path, struct media_file **ret,
                struct err *err) MUST_CHECK;
 void media_close(struct media_file *file); /* NULL is fine */

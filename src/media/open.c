@@ -46,7 +46,7 @@ static int set_denied(struct err *err, const char *shown)
     char space[4096];
     struct passwd entry, *found = NULL;
     bool is_known = !getpwuid_r(geteuid(), &entry, space, sizeof space, &found) && found;
-    return err_set(err, ERR_IO, "%s: permission denied to user %s (uid %u)", shown,
+    return err_set(err, ERR_INVALID, "%s: permission denied to user %s (uid %u)", shown,
                    is_known ? entry.pw_name : "without a name", (unsigned)geteuid());
 }
 

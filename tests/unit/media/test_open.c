@@ -43,7 +43,7 @@ static int read_as_nobody(void)
     struct err err = {0};
     if (setgid(65534) || setuid(65534))
         return 10;
-    if (media_open(root, "closed.mp4", &file, &err) != ERR_IO)
+    if (media_open(root, "closed.mp4", &file, &err) != ERR_INVALID)
         return 11;
     return strstr(err.message, in_folder("closed.mp4")) && strstr(err.message, "user nobody") &&
                    strstr(err.message, "65534")
