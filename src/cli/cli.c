@@ -1,5 +1,6 @@
 /* Runs one command line: parse, configure, run, report, give back. */
 #include "cli/cli.h"
+#include "worker/worker.h"
 
 #include <pwd.h>
 #include <stdio.h>
@@ -87,15 +88,7 @@ int cli_find_channel(struct cli *cli, const char *name, struct store_channel *re
 
 int cli_broker_open(struct cli *cli, struct cli_broker *ret, struct err *err)
 {
-    const struct settings *settings = &cli->settings;
-    struct broker_config config = {.store = settings->broker_store,
-                                   .key_file = settings->key_file,
-                                   .api_root = settings->api_root,
-                                   .ca_file = settings->ca_file,
-                                   .proxy = settings->proxy,
-                                   .allow_plain_loopback = settings->allow_plain_loopback,
-                                   .log_level = settings->log_level,
-                                   .log_format = settings->log_format};
+    struct broker_config config = worker_broker_config(&cli->settings);
     *ret = (struct cli_broker){0};
     if (uv_loop_init(&ret->loop) != 0)
         return err_set(err, ERR_INTERNAL, "no event loop can be made (out of file descriptors?)");

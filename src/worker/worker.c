@@ -151,10 +151,9 @@ static int open_http(struct worker *worker, struct err *err)
     return http_open(&worker->loop, &config, &worker->http, err);
 }
 
-static int open_broker(struct worker *worker, struct err *err)
+struct broker_config worker_broker_config(const struct settings *settings)
 {
-    const struct settings *settings = worker->settings;
-    struct broker_config config = {
+    return (struct broker_config){
         .store = settings->broker_store,
         .key_file = settings->key_file,
         .api_root = settings->api_root,
@@ -164,6 +163,11 @@ static int open_broker(struct worker *worker, struct err *err)
         .log_level = settings->log_level,
         .log_format = settings->log_format,
     };
+}
+
+static int open_broker(struct worker *worker, struct err *err)
+{
+    struct broker_config config = worker_broker_config(worker->settings);
     return broker_open(&worker->loop, &config, &worker->broker, err);
 }
 

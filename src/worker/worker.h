@@ -5,6 +5,7 @@
 #ifndef WORKER_WORKER_H
 #define WORKER_WORKER_H
 
+#include "vault/broker.h"
 #include "worker/settings.h"
 
 /* How one job stands, told on the loop's thread whenever it changed; for progress bars. */
@@ -34,5 +35,8 @@ struct worker_options {
  * root, CA file. */
 int worker_run(const struct settings *settings, const struct worker_options *options, bool *ret_interrupted,
                struct err *err) MUST_CHECK;
+
+/* What a broker is to know, for workers and commands alike; texts stay with `settings`. */
+struct broker_config worker_broker_config(const struct settings *settings);
 
 #endif
