@@ -1,6 +1,5 @@
 /* Runs one command line: parse, configure, run, report, give back. */
 #include "cli/cli.h"
-#include "worker/worker.h"
 
 #include <pwd.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 
 #include "cli/families.h"
 #include "cli/output.h"
+#include "worker/worker.h"
 
 enum { COMMANDS_MAX = 64 };
 

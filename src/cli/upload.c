@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/parse.h"
 #include "cli/bars.h"
@@ -166,10 +167,13 @@ static void watch(struct upload *upload)
 {
     for (int i = 0; i < upload->submit.count; i++) {
         const struct store_job *job = &upload->jobs[i];
-        char doing[128];
+        char doing[160], left[32];
         if (!is_leased(upload, job))
             continue;
-        snprintf(doing, sizeof(doing), "sent by worker %s", job->lease_owner);
+        /* Should that worker be dead, this tells how long it will take until its lease has run out. */
+        int64_t left_ms = job->lease_until_ms - clock_wall_ms();
+        snprintf(doing, sizeof(doing), "sent by worker %s, whose lease has %s", job->lease_owner,
+                 format_duration(left, left_ms > 0 ? left_ms : 0));
         bars_update(upload->bars, job->id, job->confirmed_bytes, 0, doing, false);
     }
     pause_catch();
