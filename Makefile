@@ -37,6 +37,7 @@ fuzz:
 bench: build
 	@scripts/deps
 	@bench/run
+	@bench/kill
 
 lint: build
 	@scripts/deps
