@@ -57,6 +57,14 @@ static bool is_idle(const struct slot *slot)
     return slot->op == 0 && slot->progress_op == 0 && slot->renew_op == 0;
 }
 
+/* A claim that is under way may have looked too early: then once more. */
+static void claim_at_once(struct engine *engine)
+{
+    engine->claim_at_mono_ms = engine->now.mono_ms;
+    if (engine->claim_op)
+        engine->woken = true;
+}
+
 static void forget_if_idle(struct engine *engine, struct slot *slot)
 {
     if (!slot->lost || !is_idle(slot))
@@ -72,8 +80,8 @@ static void forget_if_idle(struct engine *engine, struct slot *slot)
     memset(slot, 0, sizeof(*slot));
     slot->index = index;
     engine->active_count--;
-    if (engine->claim_was_full) /* there may be more */
-        engine->claim_at_mono_ms = engine->now.mono_ms;
+    if (engine->now.mono_ms >= engine->trouble_until_mono_ms)
+        claim_at_once(engine); /* its place is free, and its channel's */
 }
 
 static void renew(struct engine *engine, struct slot *slot)
@@ -160,7 +168,6 @@ static void on_claimed(struct engine *engine, const struct event *event)
         return;
     }
     bool full = event->claimed.ok && event->claimed.claimed_count >= engine->claim_count;
-    engine->claim_was_full = full;
     engine->claim_at_mono_ms = engine->now.mono_ms + (full ? 0 : poll_pause_ms(engine));
 }
 
@@ -333,8 +340,7 @@ void engine_step(struct engine *engine, const struct event *event, struct action
         on_tick(engine);
         break;
     case EVENT_WAKE:
-        engine->claim_at_mono_ms = engine->now.mono_ms;
-        engine->woken = engine->claim_op != 0;
+        claim_at_once(engine);
         break;
     case EVENT_CLAIMED:
         on_claimed(engine, event);

@@ -336,7 +336,7 @@ static void on_transport(struct engine *engine, struct slot *slot, const struct 
     else
         retry_later(engine, slot, &note, -1);
     if (reply->transport == TRANSPORT_TLS || reply->transport == TRANSPORT_LOCAL)
-        engine->claim_at_mono_ms =
+        engine->trouble_until_mono_ms = engine->claim_at_mono_ms =
             engine->now.mono_ms + TROUBLE_PAUSE_MS; /* no new jobs into a broken host (T01, C13) */
 }
 

@@ -103,9 +103,9 @@ struct engine {
 
     uint64_t claim_op;
     int64_t claim_at_mono_ms;
+    int64_t trouble_until_mono_ms; /* until then a job's end is no reason to claim */
     int64_t claim_sent_mono_ms;
     uint32_t claim_count;
-    bool claim_was_full;
     bool woken; /* while a claim was under way */
 
     uint32_t active_count;

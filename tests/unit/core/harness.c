@@ -202,6 +202,7 @@ static void take_action(struct harness *h, const struct action *action)
     }
     if (action->type == ACTION_CLAIM) {
         h->claim_op = action->op;
+        h->claim_count++;
         return;
     }
     if (action->type == ACTION_RENEW) {

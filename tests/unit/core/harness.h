@@ -47,6 +47,7 @@ struct harness {
     bool cancel_wanted;
     enum channel_state channel;
     uint64_t claim_op;
+    uint32_t claim_count;
     uint32_t renew_count;
     struct harness_slot slots[HARNESS_SLOTS];
     struct job_write write; /* the last ACTION_STORE */

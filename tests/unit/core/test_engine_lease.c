@@ -22,6 +22,51 @@ static void a_lease_is_renewed_at_a_third_for_as_long_as_a_put_takes(void **stat
     harness_free(h);
 }
 
+/* The margin before its end is at most a quarter of it. */
+static void the_shortest_lease_is_renewed_before_transfers_stop(void **state)
+{
+    (void)state;
+    struct engine_config config = harness_config();
+    config.lease_ms = 12000;
+    struct harness *h = harness_new_with(&config);
+    reach_put(h, 5 * CHUNK);
+    harness_advance(h, 120000);
+    EXPECT_NOTHING(h);
+    assert_in_range(h->renew_count, 29, 31);
+    harness_free(h);
+}
+
+/* Its place is free, and with it perhaps a place of its channel: a full batch or not, there may be more. */
+static void the_end_of_a_job_is_a_reason_to_claim(void **state)
+{
+    (void)state;
+    struct harness *h = harness_in_mid_file();
+    h->renews = false;
+    harness_advance(h, LEASE_MS_DEFAULT / 3);
+    answer_renewed(h, WRITE_LEASE_LOST);
+    uint32_t before = h->claim_count;
+    answer(h, reply_range(2 * CHUNK));
+    EXPECT(h, "renew", "abort put", "forget");
+    assert_int_equal(h->claim_count, before + 1);
+    harness_free(h);
+}
+
+/* … but not where a certificate was refused just now: no new jobs into a broken host. */
+static void t01_the_end_of_a_job_in_trouble_is_none(void **state)
+{
+    (void)state;
+    struct harness *h = harness_in_mid_file();
+    h->renews = false;
+    harness_advance(h, LEASE_MS_DEFAULT / 3);
+    answer(h, reply_transport(TRANSPORT_TLS));
+    harness_skip(h);
+    uint32_t before = h->claim_count;
+    answer_renewed(h, WRITE_LEASE_LOST);
+    EXPECT(h, "forget");
+    assert_int_equal(h->claim_count, before);
+    harness_free(h);
+}
+
 static void d07_a_renewal_that_fails_is_repeated_until_the_lease_ends(void **state)
 {
     (void)state;
@@ -529,6 +574,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_lease_is_renewed_at_a_third_for_as_long_as_a_put_takes),
+        cmocka_unit_test(the_shortest_lease_is_renewed_before_transfers_stop),
+        cmocka_unit_test(the_end_of_a_job_is_a_reason_to_claim),
+        cmocka_unit_test(t01_the_end_of_a_job_in_trouble_is_none),
         cmocka_unit_test(d07_a_renewal_that_fails_is_repeated_until_the_lease_ends),
         cmocka_unit_test(x07_a_write_of_an_older_epoch_ends_everything),
         cmocka_unit_test(x07_a_main_write_of_an_older_epoch_forgets_the_job),
