@@ -65,6 +65,7 @@ struct worker {
     int64_t seen_at_mono_ms;
     bool draining;
     bool interrupted;
+    bool has_work;
     bool backlog_asked;
     bool closed;
 };

@@ -50,6 +50,8 @@ static void on_tick(uv_timer_t *timer)
     answer(timer->data, &event);
 }
 
+static void leave_if_drained(struct worker *worker);
+
 void worker_after_step(struct worker *worker)
 {
     if (worker->closed)
@@ -58,6 +60,10 @@ void worker_after_step(struct worker *worker)
         uv_stop(&worker->loop);
         return;
     }
+    bool had_work = worker->has_work;
+    worker->has_work = engine_active_count(worker->engine) > 0;
+    if (had_work && !worker->has_work)
+        leave_if_drained(worker); /* at once: somebody may wait for the end of `upload` */
     int64_t next = engine_next_tick_mono_ms(worker->engine);
     if (next == INT64_MAX) {
         uv_timer_stop(&worker->tick);
@@ -101,6 +107,16 @@ static void on_backlog(void *ctx, bool ok, const struct store_backlog *backlog)
         drain(worker);
 }
 
+static void leave_if_drained(struct worker *worker)
+{
+    bool ask = worker->options->drain && !worker->draining && !worker->backlog_asked &&
+               engine_active_count(worker->engine) == 0;
+    if (ask) {
+        worker->backlog_asked = true;
+        store_thread_backlog(worker->store, on_backlog, worker);
+    }
+}
+
 static void on_housekeeping(uv_timer_t *timer)
 {
     struct worker *worker = timer->data;
@@ -111,12 +127,7 @@ static void on_housekeeping(uv_timer_t *timer)
     }
     for (uint32_t slot = 0; slot < worker->slot_count; slot++)
         worker_tell_progress(worker, slot);
-    bool ask = worker->options->drain && !worker->draining && !worker->backlog_asked &&
-               engine_active_count(worker->engine) == 0;
-    if (ask) {
-        worker->backlog_asked = true;
-        store_thread_backlog(worker->store, on_backlog, worker);
-    }
+    leave_if_drained(worker);
 }
 
 /* ---- wiring ---- */
