@@ -49,7 +49,7 @@ def test_c03_reset_of_a_question(world):
 
 
 @pytest.mark.parametrize("on, nth, do", [
-    ("put", 2, "return-broken-stream-after-100K"), ("put", 1, "return-broken-stream-after-0K"),
+    ("put", 2, "return-broken-stream-after-100K"), ("put", 1, "return-broken-stream-after-1K"),
     ("put-final", 1, "return-broken-stream-final-chunk-after-100000B"),
     ("put-final", 1, "return-broken-stream-final-chunk-after-213567B")])
 def test_c04_end_in_mid_body(world, on, nth, do):

@@ -192,6 +192,15 @@ def test_cancel_and_pause_in_the_middle_of_an_upload(world):
     assert [entry["status"] for entry in cancels] == [499]
 
 
+def test_cancel_of_a_waiting_job_ends_its_session(world):
+    run = world.run({"on": "put", "do": "return-503", "nth": 2, "retry_after": 300})
+    assert run.standing == "waiting" and run.job["has_session"]
+    run.home.ok("job", "cancel", run.id)
+    assert run.drain().standing == "cancelled"
+    assert [entry["status"] for entry in run.journal("cancel")] == [499]
+    assert run.retry().standing == "completed" and len(run.sessions()) == 2
+
+
 def test_retry_of_a_failed_job_begins_anew(world):
     run = world.run({"on": "put", "do": "return-400", "reason": "invalidVideoMetadata", "nth": 2})
     assert run.standing == "failed" and run.job["error_reason"] == "invalidVideoMetadata"
