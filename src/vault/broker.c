@@ -426,6 +426,7 @@ int broker_open(uv_loop_t *loop, const struct broker_config *config, struct brok
 {
     struct broker *broker = broker_new(loop, config);
     int code = 0;
+    signal(SIGPIPE, SIG_IGN); /* a dead child is found by its closed socket, not by our death (X10) */
     if (!build_config(broker, config))
         code = err_set(err, ERR_INVALID, "the broker's configuration holds a text that is too long");
     if (code == 0)
