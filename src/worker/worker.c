@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -21,6 +22,8 @@ enum {
      */
     POOL_THREADS_MAX = 64,
     CONNECT_BURST = 8,
+    DESCRIPTORS_A_SLOT = 3,
+    DESCRIPTORS_BESIDE = 64, /* loop, store, broker, logs, and room */
     REQUESTS_A_SLOT =
         6, /* to the store, under way at once: one main write, progress, renewal, digests, and room */
 };
@@ -307,6 +310,22 @@ static void set_size(struct worker *worker)
     setenv("UV_THREADPOOL_SIZE", text, 0);
 }
 
+/* Each slot wants a source, a connection, and for a moment a certificate file. With too few, every job holds
+ * its source and none gets a connection (C13). */
+static void allow_descriptors(const struct worker *worker)
+{
+    struct rlimit limit;
+    rlim_t wanted = DESCRIPTORS_A_SLOT * worker->slot_count + DESCRIPTORS_BESIDE;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < wanted)
+        LOG(LOG_WARN, "few descriptors for so many jobs at once: raise the limit or lower concurrency",
+            F_U64("limit", limit.rlim_cur), F_U64("wanted", wanted),
+            F_U64("concurrency", worker->slot_count));
+}
+
 int worker_run(const struct settings *settings, const struct worker_options *options, bool *ret_interrupted,
                struct err *err)
 {
@@ -315,6 +334,7 @@ int worker_run(const struct settings *settings, const struct worker_options *opt
     worker->options = options;
     name_worker(worker);
     set_size(worker);
+    allow_descriptors(worker);
     signal(SIGPIPE, SIG_IGN);
     uv_loop_init(&worker->loop);
     int rc = open_all(worker, err);

@@ -399,11 +399,17 @@ def test_x07_two_workers_on_one_store(world):
 
 
 @pytest.mark.skipif(not shutil.which("prlimit"), reason="prlimit is not there")
-def test_c13_few_descriptors(world):
+@pytest.mark.parametrize("limit", ["42:42", "42:4096"])
+def test_c13_few_descriptors(world, limit):
+    """What runs goes on, what finds none is tried again; where more may be had, more are taken."""
     home = world.home(per_channel=0)
     jobs = [home.ok("add", home.file(f"{number}.mp4", SIZE), "--channel", "main").line for number in range(10)]
-    worker = home.start_worker("--drain", "--drain-wait", "1s", "--concurrency", 10, program_prefix=["prlimit", "--nofile=44"])
+    worker = home.start_worker("--drain", "--drain-wait", "1s", "--concurrency", 10,
+                               program_prefix=["prlimit", f"--nofile={limit}"])
     assert worker.wait() == 0
+    is_short = limit == "42:42"
+    assert ("few descriptors" in worker.log()) == is_short
+    assert is_short or not re.search("no local resource|sourceUnreadable", worker.log())
     waiting = [job for job in jobs if standing(home, job) == "waiting"]
     assert all(standing(home, job) == "completed" for job in jobs if job not in waiting)
     if waiting:

@@ -71,6 +71,8 @@ class World:
             return [future.result() for future in [pool.submit(call) for call in calls]]
 
     def judge(self):
+        for worker in (worker for home in self.homes for worker in home.workers):
+            assert "Sanitizer" not in worker.log() and "runtime error:" not in worker.log(), worker.log()
         oracles.judge(self.emulator, self.homes, self.judges_faults)
 
     def close(self):
