@@ -415,7 +415,7 @@ static struct broker *broker_new(uv_loop_t *loop, const struct broker_config *co
     broker->loop = loop;
     broker->last = &broker->first;
     broker->next_id = CONFIG_ID + 1;
-    broker->executable = mem_dup(config->executable ? config->executable : "/proc/self/exe");
+    broker->executable = mem_dup(config->executable);
     broker->answer_ms = config->answer_ms > 0 ? config->answer_ms : ANSWER_MS;
     uv_timer_init(loop, &broker->tick);
     broker->tick.data = broker;
@@ -424,6 +424,8 @@ static struct broker *broker_new(uv_loop_t *loop, const struct broker_config *co
 
 int broker_open(uv_loop_t *loop, const struct broker_config *config, struct broker **ret, struct err *err)
 {
+    if (!config->executable)
+        return err_set(err, ERR_INVALID, "no program is named that is to be the broker");
     struct broker *broker = broker_new(loop, config);
     int code = 0;
     signal(SIGPIPE, SIG_IGN); /* a dead child is found by its closed socket, not by our death (X10) */

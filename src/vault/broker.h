@@ -31,7 +31,7 @@ struct broker_config {
     const char *ca_file; /* NULL: the system's */
     const char *proxy;   /* NULL: none */
     bool allow_plain_loopback;
-    const char *executable; /* NULL: /proc/self/exe, run as `sluice broker` with the socket as descriptor 3 */
+    const char *executable;   /* run as `sluice broker`; calls broker_main() with descriptor 3, its socket */
     enum log_level log_level; /* 0: info */
     enum log_format log_format;
     int64_t answer_ms; /* a child that owes an answer for this long hangs, and is replaced; 0: 60 s */
@@ -45,8 +45,8 @@ int broker_main(int fd);
 
 struct broker;
 
-/* Starts the child and waits for its hello (bounded): ERR_AUTH or ERR_NOT_FOUND (key), ERR_STORE, ERR_SCHEMA,
- * as the child met them. */
+/* Starts the child and waits for its hello (bounded): ERR_INVALID (no executable named), and ERR_AUTH or
+ * ERR_NOT_FOUND (key), ERR_STORE, ERR_SCHEMA, as the child met them. */
 int broker_open(uv_loop_t *loop, const struct broker_config *config, struct broker **ret,
                 struct err *err) MUST_CHECK;
 /* Closes the socket and ends the child; outstanding callbacks come first, as TRANSIENT. Handles close in the

@@ -174,6 +174,7 @@ struct broker_config worker_broker_config(const struct settings *settings)
         .ca_file = settings->ca_file,
         .proxy = settings->proxy,
         .allow_plain_loopback = settings->allow_plain_loopback,
+        .executable = "/proc/self/exe", /* this very version, whatever took its place on disk meanwhile */
         .log_level = settings->log_level,
         .log_format = settings->log_format,
     };

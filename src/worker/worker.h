@@ -36,7 +36,8 @@ struct worker_options {
 int worker_run(const struct settings *settings, const struct worker_options *options, bool *ret_interrupted,
                struct err *err) MUST_CHECK;
 
-/* What a broker is to know, for workers and commands alike; texts stay with `settings`. */
+/* What a broker is to know, for workers and commands alike; texts stay with `settings`. Its executable is the
+ * calling program itself, which must know the subcommand `broker`. */
 struct broker_config worker_broker_config(const struct settings *settings);
 
 #endif

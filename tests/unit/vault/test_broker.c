@@ -75,6 +75,16 @@ static void a_missing_executable_is_told(void **state)
     assert_says(world, "/nowhere/sluice");
 }
 
+/* Had it a default, a test that forgets to name one would start itself, and so on without end. */
+static void a_broker_without_a_program_is_refused(void **state)
+{
+    struct world *world = *state;
+    struct broker_config config = world_config(world);
+    config.executable = NULL;
+    assert_int_equal(open_with(world, &config), ERR_INVALID);
+    assert_says(world, "program");
+}
+
 static void a_child_without_hello_is_no_broker(void **state)
 {
     struct world *world = *state;
@@ -429,6 +439,7 @@ static int run(void)
         TEST(without_a_store_it_does_not_start),
         TEST(a_plain_api_root_needs_leave),
         TEST(a_missing_executable_is_told),
+        TEST(a_broker_without_a_program_is_refused),
         TEST(a_child_without_hello_is_no_broker),
         TEST(a_session_opens_where_it_was_sealed),
         TEST(k10_a_session_of_another_job_or_tenant_does_not_open),

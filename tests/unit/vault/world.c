@@ -14,16 +14,6 @@
 #include "base/text.h"
 #include "core/pacific.h"
 
-/* Without these the broker would start /proc/self/exe, which is the test itself: it would run its tests
- * again, and so on without end. Meson sets them; whoever runs the test by hand is told. */
-__attribute__((constructor)) static void need_programs(void)
-{
-    if (getenv("BROKER_CHILD") && getenv("BROKER_FAKE"))
-        return;
-    fputs("run this through `meson test`: BROKER_CHILD and BROKER_FAKE are not set\n", stderr);
-    _exit(2);
-}
-
 struct endpoint *endpoint;
 
 int world_main(int (*run)(void))
