@@ -1,8 +1,8 @@
 /*
  * How long to wait before trying again. Pure: entropy comes with the call.
  *
- * Full jitter (faults.md section 3): the delay is uniform over [0, min(cap, base · 2^n)], so that clients
- * that failed together do not come back together.
+ * Full jitter (docs/faults.md section 3): the delay is uniform over [0, min(cap, base · 2^n)], so that
+ * clients that failed together do not come back together.
  */
 #ifndef CORE_BACKOFF_H
 #define CORE_BACKOFF_H

@@ -1,7 +1,7 @@
 /*
- * A retry budget: retries may be at most a tenth of the requests, plus one a second (faults.md section 3; the
- * Google SRE book's rule for clients, with Finagle's floor). Contract: over any span of s seconds, retries <=
- * requests/10 + s + BUDGET_CAP.
+ * A retry budget: retries may be at most a tenth of the requests, plus one a second (docs/faults.md section
+ * 3; the Google SRE book's rule for clients, with Finagle's floor). Contract: over any span of s seconds,
+ * retries <= requests/10 + s + BUDGET_CAP.
  *
  * A token is a permission for one retry, counted in thousandths. Pure: the time comes with the call and may
  * stand still, jump forward, or go back (then nothing accrues).

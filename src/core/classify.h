@@ -1,6 +1,6 @@
 /*
  * What a reply that is not a success means: one table, from HTTP status, Google's reason and message to what
- * to do. Source: youtube.md section 6 ([insert], [errors]); the rows stand in classify.c. Pure.
+ * to do. Source: docs/youtube-facts.md section 6 ([insert], [errors]); the rows stand in classify.c. Pure.
  */
 #ifndef CORE_CLASSIFY_H
 #define CORE_CLASSIFY_H

@@ -69,7 +69,6 @@ struct reply {
     bool location_refused; /* not a URL that may be used (P10); the shell keeps an allowed one as the session
                             */
     bool is_override;      /* X-HTTP-Status-Code-Override: 308 (P07) */
-    bool early;            /* the final status came before the whole body was sent (P13) */
     struct video_facts video;
     /* LIST_UPLOADS; CHECK_VIDEO uses `video` */
     struct video_facts candidates[CANDIDATES_MAX];

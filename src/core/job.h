@@ -95,7 +95,6 @@ struct job_claim {
     int64_t client_id;
     int64_t channel_id;
     int64_t lease_epoch;
-    int64_t added_at_ms; /* wall */
     uint64_t size_bytes;
     uint32_t waits;       /* how often it was given back without progress */
     enum job_state state; /* UPLOADING or FINISHING: as the claim left it */

@@ -5,16 +5,13 @@
 #ifndef CORE_LIMITS_H
 #define CORE_LIMITS_H
 
-/* ---- YouTube's own limits ([guide], [insert]: docs/youtube.md names the sources) ---- */
-#define CHUNK_GRANULE_BYTES 262144u       /* every chunk but the last is a multiple of it [guide] */
-#define CHUNK_BYTES_DEFAULT 8388608u      /* 8 MiB: under 10 MB, 32 granules */
-#define CHUNK_BYTES_MAX     9961472u      /* 38 granules, the largest under 10,000,000 bytes */
-#define FILE_BYTES_MAX      274877906944u /* "256GB" [insert] */
-#define SESSION_LIFE_MS                                                                                      \
-    518400000                       /* 6 days: the real lifetime is not documented, one week elsewhere [gcs] \
-                                     */
-#define UPLOADS_PER_DAY_DEFAULT 100 /* videos.insert calls a project and day [quota] */
-#define UNITS_PER_DAY_DEFAULT   10000 /* the shared bucket [quota] */
+/* ---- YouTube's own limits ([guide], [insert]: docs/youtube-facts.md names the sources) ---- */
+#define CHUNK_GRANULE_BYTES     262144u       /* every chunk but the last is a multiple of it [guide] */
+#define CHUNK_BYTES_DEFAULT     8388608u      /* 8 MiB: under 10 MB, 32 granules */
+#define CHUNK_BYTES_MAX         9961472u      /* 38 granules, the largest under 10,000,000 bytes */
+#define FILE_BYTES_MAX          274877906944u /* "256GB" [insert] */
+#define UPLOADS_PER_DAY_DEFAULT 100           /* videos.insert calls a project and day [quota] */
+#define UNITS_PER_DAY_DEFAULT   10000         /* the shared bucket [quota] */
 
 /* ---- text sizes, terminating NUL included ---- */
 #define JOB_ID_SIZE     27 /* 26 characters of Crockford's base 32: sortable by time */
@@ -28,12 +25,12 @@
 #define REQUEST_ID_SIZE 33  /* keyed digest of the uploader id, hexadecimal */
 
 /* ---- what comes from outside ---- */
-#define SESSION_URL_LEN_MAX 4096    /* youtube.md 3.3 */
-#define REPLY_BYTES_MAX     65536u  /* faults.md H15 */
-#define REPLY_HEADERS_MAX   32768u  /* faults.md P12 */
+#define SESSION_URL_LEN_MAX 4096    /* docs/youtube-facts.md 3.3 */
+#define REPLY_BYTES_MAX     65536u  /* docs/faults.md H15 */
+#define REPLY_HEADERS_MAX   32768u  /* docs/faults.md P12 */
 #define METADATA_BYTES_MAX  131072u /* a metadata file */
 
-/* ---- retry (faults.md section 3) ---- */
+/* ---- retry (docs/faults.md section 3) ---- */
 #define RETRY_BASE_MS        1000  /* full jitter: U(0, min(cap, base · 2^n)) */
 #define RETRY_CAP_MS         64000 /* while the lease is held */
 #define RETRY_TRIES_MAX      5     /* without progress; then the lease is given back */
@@ -53,11 +50,12 @@
 #define TROUBLE_PAUSE_MS     5000 /* no claims for this long after a certificate or a local resource failed */
 #define RECONCILE_LOOKS_MAX  6    /* lists of the channel's uploads before absence is believed … */
 #define RECONCILE_SPAN_MS    3600000 /* … and they span at least this long */
-#define RECONCILE_SKEW_MS    600000  /* YouTube's clock against ours, when a video's time is compared */
-#define CHECK_LOOKS_MAX      6       /* videos.list without the new video before an alarm (P15) */
-#define QUOTA_JITTER_MS      300000  /* resume this much after midnight Pacific, at random */
+#define LOOK_PAGES_MAX       4      /* pages of the uploads playlist in one look, each with one videos.list */
+#define RECONCILE_SKEW_MS    600000 /* YouTube's clock against ours, when a video's time is compared */
+#define CHECK_LOOKS_MAX      6      /* videos.list without the new video before an alarm (P15) */
+#define QUOTA_JITTER_MS      300000 /* resume this much after midnight Pacific, at random */
 
-/* ---- leases (faults.md section 4) ---- */
+/* ---- leases (docs/faults.md section 4) ---- */
 #define LEASE_MS_DEFAULT  45000
 #define LEASE_MARGIN_MS   10000 /* transfers stop this long before the lease ends; at most a quarter of it */
 #define TAKEOVER_DELAY_MS 5000  /* a lease that ran out is taken over this much later */
@@ -67,8 +65,8 @@
 /* ---- the engine ---- */
 #define CONCURRENCY_DEFAULT 16
 #define SLOTS_MAX           1024
-#define ACTIONS_MAX                                                                                          \
-    64 /* one step's actions; what does not fit is done at the next tick, which is due at once */
+/* One step's actions; what does not fit is done at the next tick, which is due at once. */
+#define ACTIONS_MAX    64
 #define CANDIDATES_MAX 8 /* videos of one look that may be ours */
 
 #endif

@@ -250,8 +250,8 @@ static void on_video(struct engine *engine, struct slot *slot, const struct repl
 
 /* ---- verdicts ---- */
 
-/* 401: a fresh token, once; then find out whether it is the token or the session (H07, youtube.md section
- * 11). */
+/* 401: a fresh token, once; then find out whether it is the token or the session (H07, docs/youtube-facts.md
+ * section 11). */
 static void on_unauthorized(struct slot *slot, const struct reply *reply, bool in_session)
 {
     slot->in_doubt = slot->in_doubt || in_session;
@@ -380,11 +380,10 @@ static void keep_digest(struct slot *slot, const struct chunk_digest *digest)
 
 static void on_put(struct engine *engine, struct slot *slot, const struct reply *reply)
 {
-    slot->put_count++;
     keep_digest(slot, &reply->chunk);
     if (reply->sent_bytes < slot->put_size_bytes && !slot->had_last_byte_out)
         slot->last_byte_may_be_out = false; /* it never left */
-    /* Long waits for replies: one PUT for the rest costs no round trips (youtube.md 3.2). */
+    /* Long waits for replies: one PUT for the rest costs no round trips (docs/youtube-facts.md 3.2). */
     if (engine->config.chunk_mode == CHUNK_MODE_AUTO && reply->status == 308 &&
         reply->wait_ms * 10 > reply->elapsed_ms)
         slot->whole = true;

@@ -37,7 +37,6 @@ struct slot {
     uint64_t progress_op; /* a progress write beside the main action */
     uint64_t renew_op;
     int64_t renew_sent_mono_ms;
-    uint32_t put_count; /* PUTs under way or done in this lease, for the trace */
 
     /* ---- the lease ---- */
     int64_t renew_at_mono_ms;
@@ -86,7 +85,7 @@ struct slot {
     struct job_write outcome;
 };
 
-/* Whom a retry budget belongs to (faults.md section 3: per host, per client, per channel). */
+/* Whom a retry budget belongs to (docs/faults.md section 3: per host, per client, per channel). */
 enum destination_kind { DESTINATION_CLIENT, DESTINATION_CHANNEL };
 struct destination {
     enum destination_kind kind;

@@ -8,10 +8,8 @@
 #include "core/pacific.h"
 #include "core/slot.h"
 
-enum {
-    LOOK_PAGES_MAX = 4, /* pages of the uploads playlist in one look, each with one videos.list */
-    LOOK_UNITS = 2 * LOOK_PAGES_MAX, /* charged in advance: the ledger never under-counts [quota] */
-};
+/* Charged in advance: the ledger never under-counts [quota]. */
+enum { LOOK_UNITS = 2 * LOOK_PAGES_MAX };
 
 void upload_begin(struct engine *engine, struct slot *slot, const struct job_claim *job)
 {

@@ -38,9 +38,9 @@ static int insert_job(struct store *store, const struct store_job_new *job, cons
     return db_run(
         store->db,
         "insert into job (id, tenant_id, channel_id, region, priority, state, cause, next_at_ms,"
-        " size_bytes, added_at_ms, life_from_ms, changed_at_ms, storage_path, fingerprint, title,"
+        " size_bytes, added_at_ms, changed_at_ms, storage_path, fingerprint, title,"
         " idempotency_key, params_digest, cdn_url, metadata)"
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, now_ms(), now_ms(), now_ms(), $10, $11, $12, $13,"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, now_ms(), now_ms(), $10, $11, $12, $13,"
         " $14, $15, $16) on conflict (tenant_id, idempotency_key) do nothing",
         DB_ARGS(DB_T(job->id.text), DB_I(start->tenant_id), DB_I(job->channel_id),
                 DB_T(job->region ? job->region : ""), DB_I(job->priority), DB_T(job_state_text(start->state)),

@@ -150,7 +150,7 @@ static int requeue(struct store *store, const struct target *target, const char 
     queued.state = target->has_video ? JOB_FINISHING : JOB_QUEUED;
     int rc = db_run(store->db,
                     "update job set state = $2, cause = '', next_at_ms = 0, waits = 0, cancel_wanted = 0,"
-                    " error_reason = '', error_message = '', finished_at_ms = 0, life_from_ms = now_ms(),"
+                    " error_reason = '', error_message = '', finished_at_ms = 0,"
                     " changed_at_ms = now_ms() where id = $1",
                     DB_ARGS(DB_T(target->id.text), DB_T(job_state_text(queued.state))), err);
     if (rc >= 0)

@@ -99,7 +99,6 @@ static const char job_sql[] =
     " error_reason text not null default '',"
     " error_message text not null default '',"
     " added_at_ms bigint not null,"
-    " life_from_ms bigint not null,"
     " changed_at_ms bigint not null,"
     " finished_at_ms bigint not null default 0,"
     " storage_path text not null,"

@@ -4,7 +4,7 @@
 #include "store/claim.h"
 
 #define SELECT_WORK                                                                                          \
-    "select j.tenant_id, h.client_id, j.channel_id, j.lease_epoch, j.life_from_ms, j.size_bytes, j.waits,"   \
+    "select j.tenant_id, h.client_id, j.channel_id, j.lease_epoch, j.size_bytes, j.waits,"                   \
     " j.state, j.cancel_wanted, u.session_url, u.finalizing, u.session_dead, u.last_byte_uploaded + 1,"      \
     " u.session_at_ms, u.reconcile_from_ms, u.reconcile_looks, j.video_id, u.check_looks,"                   \
     " c.uploads_per_day, c.units_per_day, t.name, h.name, h.uploads_playlist, h.yt_channel_id,"              \
@@ -18,37 +18,36 @@ static void read_claim(const struct db_stmt *stmt, const char *job, struct job_c
                               .client_id = db_int(stmt, 1),
                               .channel_id = db_int(stmt, 2),
                               .lease_epoch = db_int(stmt, 3),
-                              .added_at_ms = db_int(stmt, 4),
-                              .size_bytes = (uint64_t)db_int(stmt, 5),
-                              .waits = (uint32_t)db_int(stmt, 6),
-                              .cancel_wanted = db_int(stmt, 8) != 0,
-                              .finalizing = db_int(stmt, 10) != 0,
-                              .session_dead = db_int(stmt, 11) != 0,
-                              .confirmed_bytes = (uint64_t)db_int(stmt, 12),
-                              .session_at_ms = db_int(stmt, 13),
-                              .reconcile_from_ms = db_int(stmt, 14),
-                              .reconcile_looks = (uint32_t)db_int(stmt, 15),
-                              .check_looks = (uint32_t)db_int(stmt, 17),
-                              .uploads_per_day = (uint32_t)db_int(stmt, 18),
-                              .units_per_day = (uint32_t)db_int(stmt, 19)};
+                              .size_bytes = (uint64_t)db_int(stmt, 4),
+                              .waits = (uint32_t)db_int(stmt, 5),
+                              .cancel_wanted = db_int(stmt, 7) != 0,
+                              .finalizing = db_int(stmt, 9) != 0,
+                              .session_dead = db_int(stmt, 10) != 0,
+                              .confirmed_bytes = (uint64_t)db_int(stmt, 11),
+                              .session_at_ms = db_int(stmt, 12),
+                              .reconcile_from_ms = db_int(stmt, 13),
+                              .reconcile_looks = (uint32_t)db_int(stmt, 14),
+                              .check_looks = (uint32_t)db_int(stmt, 16),
+                              .uploads_per_day = (uint32_t)db_int(stmt, 17),
+                              .units_per_day = (uint32_t)db_int(stmt, 18)};
     copy_text(ret->id.text, job);
-    copy_text(ret->video_id, db_text(stmt, 16));
+    copy_text(ret->video_id, db_text(stmt, 15));
 }
 
 static int read_work(const struct db_stmt *stmt, const char *job, struct store_work *ret, struct err *err)
 {
     *ret = (struct store_work){.tenant = ""};
     read_claim(stmt, job, &ret->claim);
-    if (!job_state_parse(db_text(stmt, 7), &ret->claim.state))
-        return err_set(err, ERR_STORE, "job %s has the unknown state %s", job, db_text(stmt, 7));
-    ret->claim.has_session = copy_blob(stmt, 9, &ret->sealed_session) > 0;
-    copy_text(ret->tenant, db_text(stmt, 20));
-    copy_text(ret->channel, db_text(stmt, 21));
-    copy_text(ret->uploads_playlist, db_text(stmt, 22));
-    copy_text(ret->yt_channel_id, db_text(stmt, 23));
-    ret->storage_path = mem_dup(db_text(stmt, 24));
-    ret->fingerprint = mem_dup(db_text(stmt, 25));
-    ret->metadata = mem_dup(db_text(stmt, 26));
+    if (!job_state_parse(db_text(stmt, 6), &ret->claim.state))
+        return err_set(err, ERR_STORE, "job %s has the unknown state %s", job, db_text(stmt, 6));
+    ret->claim.has_session = copy_blob(stmt, 8, &ret->sealed_session) > 0;
+    copy_text(ret->tenant, db_text(stmt, 19));
+    copy_text(ret->channel, db_text(stmt, 20));
+    copy_text(ret->uploads_playlist, db_text(stmt, 21));
+    copy_text(ret->yt_channel_id, db_text(stmt, 22));
+    ret->storage_path = mem_dup(db_text(stmt, 23));
+    ret->fingerprint = mem_dup(db_text(stmt, 24));
+    ret->metadata = mem_dup(db_text(stmt, 25));
     return 0;
 }
 
@@ -78,7 +77,7 @@ int do_read_work(struct store *store, const char *job, struct store_work *ret, s
         return rc < 0 ? rc : err_set(err, ERR_STORE, "job %s has lost its upload row", job);
     rc = read_work(stmt, job, ret, err);
     if (rc == 0)
-        rc = count_twins(store, db_text(stmt, 27), &ret->claim, err);
+        rc = count_twins(store, db_text(stmt, 26), &ret->claim, err);
     if (rc < 0)
         store_work_release(ret);
     return rc;

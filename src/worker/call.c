@@ -36,13 +36,6 @@ struct call *call_new(struct task *task, const struct action *action, call_done 
     return call;
 }
 
-void call_release(struct call *call)
-{
-    yt_request_release(&call->yt);
-    call->task->call = NULL;
-    mem_free(call);
-}
-
 static enum transport transport_of(enum http_end end)
 {
     static const enum transport transports[] = {
@@ -59,7 +52,6 @@ static struct reply reply_of(const struct http_reply *http)
 {
     struct reply reply = {.transport = transport_of(http->end),
                           .status = http->status,
-                          .early = http->early,
                           .sent_bytes = http->sent_bytes,
                           .elapsed_ms = http->elapsed_ms,
                           .wait_ms = http->wait_ms,
@@ -144,13 +136,16 @@ void call_abort(struct task *task, uint64_t op)
         http_abort(task->call->request);
 }
 
-static void answer_reply(struct call *call, const struct reply *reply)
+void call_answer(struct call *call, const struct reply *reply)
 {
     struct task *task = call->task;
     struct event event = event_make(EVENT_REPLY, task->slot, call->op);
     event.reply = *reply;
     task->sent_bytes = 0;
-    call_release(call);
+    task->call = NULL;
+    yt_request_release(&call->yt);
+    mem_free(call->look);
+    mem_free(call);
     answer(task->worker, &event);
 }
 
@@ -164,7 +159,8 @@ static void parse_upload(struct call *call, const struct http_reply *http, struc
 
 /* ---- start ---- */
 
-/* Lets two attempts be told apart in logs and audit; the header itself is a secret (youtube.md 1.2). */
+/* Lets two attempts be told apart in logs and audit; the header itself is a secret
+ * (docs/youtube-facts.md 1.2). */
 static void keep_request_id(struct task *task, const struct yt_http *yt)
 {
     struct buf id;
@@ -192,6 +188,14 @@ static void take_location(struct call *call, const struct http_reply *http, stru
     buf_wipe(&url);
 }
 
+/* A session's answer; with a 308 it may have moved (P11). */
+static void parse_session(struct call *call, const struct http_reply *http, struct reply *reply)
+{
+    parse_upload(call, http, reply);
+    if (http->end == HTTP_OK && reply->status == 308)
+        take_location(call, http, reply);
+}
+
 static void on_start_done(struct call *call, const struct http_reply *http, struct reply *reply)
 {
     struct yt_http yt = call_yt_http(http);
@@ -201,7 +205,7 @@ static void on_start_done(struct call *call, const struct http_reply *http, stru
         keep_request_id(call->task, &yt);
         memcpy(reply->request_id, call->task->request_id, sizeof(reply->request_id));
     }
-    answer_reply(call, reply);
+    call_answer(call, reply);
 }
 
 void call_start(struct task *task, const struct action *action)
@@ -240,12 +244,10 @@ static void read_reader(struct call *call, struct reply *reply)
 
 static void on_put_done(struct call *call, const struct http_reply *http, struct reply *reply)
 {
-    parse_upload(call, http, reply);
-    if (http->end == HTTP_OK && reply->status == 308)
-        take_location(call, http, reply);
+    parse_session(call, http, reply);
     if (call->reader)
         read_reader(call, reply);
-    answer_reply(call, reply);
+    call_answer(call, reply);
 }
 
 static void on_more(void *ctx)
@@ -289,10 +291,8 @@ void call_put(struct task *task, const struct action *action)
 
 static void on_session_done(struct call *call, const struct http_reply *http, struct reply *reply)
 {
-    parse_upload(call, http, reply);
-    if (http->end == HTTP_OK && reply->status == 308)
-        take_location(call, http, reply);
-    answer_reply(call, reply);
+    parse_session(call, http, reply);
+    call_answer(call, reply);
 }
 
 void call_query(struct task *task, const struct action *action)

@@ -5,8 +5,6 @@
 #include "base/mem.h"
 #include "worker/shell.h"
 
-enum { LOOK_PAGES_MAX = 4 }; /* the engine charges for this many (upload.c, LOOK_UNITS) */
-
 /* A walk through the uploads playlist, newest first, each page's videos asked for in turn. */
 struct look {
     int64_t since_ms;
@@ -15,16 +13,6 @@ struct look {
     struct yt_page page;
     struct reply reply; /* candidates gather here */
 };
-
-static void answer_look(struct call *call, const struct reply *reply)
-{
-    struct task *task = call->task;
-    struct event event = event_make(EVENT_REPLY, task->slot, call->op);
-    event.reply = *reply;
-    mem_free(call->look);
-    call_release(call);
-    answer(task->worker, &event);
-}
 
 /* The next exchange of the same call. */
 static void send_next(struct call *call, call_done *done)
@@ -41,19 +29,19 @@ static void on_videos(struct call *call, const struct http_reply *http, struct r
     struct yt_http yt = call_yt_http(http);
     struct yt_expected expected = call_expected(call->task);
     if (http->end != HTTP_OK) {
-        answer_look(call, reply);
+        call_answer(call, reply);
         return;
     }
     bool good = yt_parse_videos(&yt, &expected, &look->reply);
     bool more = look->page.next_page[0] && !look->reached_since && look->pages < LOOK_PAGES_MAX;
     if (!good) {
-        answer_look(call, &look->reply);
+        call_answer(call, &look->reply);
     } else if (more) {
         ask_page(call);
     } else {
         if (!look->reached_since && look->page.next_page[0])
             look->reply.list_is_complete = false;
-        answer_look(call, &look->reply);
+        call_answer(call, &look->reply);
     }
 }
 
@@ -78,17 +66,17 @@ static void on_page(struct call *call, const struct http_reply *http, struct rep
     struct yt_http yt = call_yt_http(http);
     const char *ids[YT_IDS_MAX];
     if (http->end != HTTP_OK) {
-        answer_look(call, reply);
+        call_answer(call, reply);
         return;
     }
     if (!yt_parse_playlist_items(&yt, &look->page, &look->reply)) {
-        answer_look(call, &look->reply);
+        call_answer(call, &look->reply);
         return;
     }
     look->pages++;
     uint32_t count = recent_ids(look, ids);
     if (count == 0) {
-        answer_look(call, &look->reply);
+        call_answer(call, &look->reply);
         return;
     }
     yt_request_release(&call->yt);
@@ -124,7 +112,7 @@ static void on_check_done(struct call *call, const struct http_reply *http, stru
     struct yt_expected expected = call_expected(call->task);
     if (http->end == HTTP_OK && !yt_parse_video(&yt, &expected, reply) && reply->status == 200)
         reply->transport = TRANSPORT_PROTOCOL; /* a list that cannot be read tells nothing */
-    answer_look(call, reply);
+    call_answer(call, reply);
 }
 
 void look_check(struct task *task, const struct action *action)

@@ -1,4 +1,4 @@
-/* The promises (faults.md section 1). */
+/* The promises (docs/faults.md section 1). */
 #include <string.h>
 
 #include "sim.h"

@@ -89,7 +89,6 @@ static struct job_claim claim_of(struct world *world, uint32_t index)
         .client_id = 1,
         .channel_id = job->channel + 1,
         .lease_epoch = job->lease_epoch,
-        .added_at_ms = SIM_EPOCH_MS,
         .size_bytes = job->size_bytes,
         .waits = job->waits,
         .state = job->state,

@@ -91,7 +91,7 @@ static void tell_video(struct world *world, const struct session *session, struc
     ret->video.privacy = MATCH_YES;
 }
 
-/* The truth, or one of the lies of faults.md P01-P05. */
+/* The truth, or one of the lies of docs/faults.md P01-P05. */
 static void tell_offset(struct world *world, struct session *session, struct reply *ret)
 {
     uint64_t stored = session->stored_bytes;

@@ -447,7 +447,7 @@ void answer_in(struct harness *h, uint32_t slot, struct reply reply)
 {
     enum action_type type = h->slots[slot].main.type;
     assert_true(is_seen_by_youtube(type));
-    if (type == ACTION_PUT && reply.transport == TRANSPORT_OK && reply.sent_bytes == 0 && !reply.early)
+    if (type == ACTION_PUT && reply.transport == TRANSPORT_OK && reply.sent_bytes == 0)
         reply.sent_bytes = h->slots[slot].main.put.size_bytes;
     if (type == ACTION_PUT && reply.sent_bytes == h->slots[slot].main.put.size_bytes) {
         reply.chunk.first_byte = h->slots[slot].main.put.first_byte;

@@ -13,7 +13,6 @@ struct job_claim claim_of(uint64_t size_bytes)
         .client_id = 1,
         .channel_id = 1,
         .lease_epoch = 1,
-        .added_at_ms = HARNESS_WALL_MS,
         .size_bytes = size_bytes,
         .state = JOB_UPLOADING,
         .uploads_per_day = 100,

@@ -1,4 +1,4 @@
-/* Every row of youtube.md 6.1 to 6.4, with and without a session. */
+/* Every row of docs/youtube-facts.md 6.1 to 6.4, with and without a session. */
 #include "unit.h"
 
 #include "core/classify.h"

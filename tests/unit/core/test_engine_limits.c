@@ -131,7 +131,6 @@ static void h03_part_of_a_put_is_stored_and_the_server_says_how_much(void **stat
     struct harness *h = harness_in_mid_file();
     struct reply reply = reply_of(503);
     reply.sent_bytes = 200000;
-    reply.early = true;
     answer(h, reply);
     harness_wait(h, RETRY_BASE_MS);
     EXPECT(h, "query");

@@ -346,7 +346,6 @@ static void p13_an_early_status_means_that_the_last_byte_did_not_leave(void **st
     struct harness *h = harness_new();
     reach_put(h, 1000);
     struct reply reply = reply_of(404);
-    reply.early = true;
     reply.sent_bytes = 999;
     answer(h, reply);
     EXPECT(h, "store clear-session");
@@ -364,7 +363,6 @@ static void p13_an_early_status_does_not_take_back_an_earlier_last_byte(void **s
     answer(h, reply_range(500));
     harness_skip(h);
     struct reply reply = reply_of(404);
-    reply.early = true;
     reply.sent_bytes = 10;
     answer(h, reply);
     answer_progress(h, WRITE_OK);

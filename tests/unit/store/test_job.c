@@ -220,9 +220,9 @@ static void the_database_itself_guards_jobs(void **state)
     assert_int_not_equal(run_sql(fix, "delete from job", message), 0); /* its upload row */
     assert_int_not_equal(
         run_sql(fix,
-                "insert into job (id, tenant_id, channel_id, state, size_bytes, added_at_ms, life_from_ms,"
+                "insert into job (id, tenant_id, channel_id, state, size_bytes, added_at_ms,"
                 " changed_at_ms, storage_path, fingerprint, title, idempotency_key, params_digest, metadata)"
-                " values ('x', 1, 1, 'uploading', 1, 0, 0, 0, '', '', '', 'k', '', '')",
+                " values ('x', 1, 1, 'uploading', 1, 0, 0, '', '', '', 'k', '', '')",
                 message),
         0);
     assert_string_equal(message, "a job begins queued or held");

@@ -300,14 +300,12 @@ static void nothing_else_of_the_reply_is_touched(void **state)
 {
     (void)state;
     struct yt_http http = http_reply(308, "Location: https://www.googleapis.com/x\nRange: bytes=0-9\n", "");
-    struct reply reply = {
-        .transport = TRANSPORT_OK, .sent_bytes = 7, .elapsed_ms = 8, .candidate_count = 3, .early = true};
+    struct reply reply = {.transport = TRANSPORT_OK, .sent_bytes = 7, .elapsed_ms = 8, .candidate_count = 3};
     memcpy(reply.request_id, "digest", 7);
     yt_parse_upload_reply(&http, &expected, NOW_MS, &reply);
     assert_int_equal(reply.sent_bytes, 7);
     assert_int_equal(reply.elapsed_ms, 8);
     assert_int_equal(reply.candidate_count, 3);
-    assert_true(reply.early);
     assert_string_equal(reply.request_id, "digest");
     assert_false(reply.has_location);
 }
