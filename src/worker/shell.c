@@ -13,11 +13,6 @@ struct event event_make(enum event_type type, uint32_t slot, uint64_t op)
     return (struct event){.type = type, .slot = slot, .op = op};
 }
 
-const char *task_job(const struct task *task)
-{
-    return task->work.claim.id.text;
-}
-
 void task_release(struct task *task)
 {
     assert(!task->call);
@@ -61,7 +56,7 @@ static void carry_out(struct worker *worker, const struct action *action)
         near_renew(task, action);
         break;
     case ACTION_CHECK_SOURCE:
-        near_check_source(task, action);
+        source_check(task, action);
         break;
     case ACTION_TOKEN:
         near_token(task, action);

@@ -4,7 +4,8 @@
  *
  * worker.c  start, loop, signals, drain, progress
  * shell.c   feeds events to the engine and hands its actions on
- * near.c    what is near: store, broker, source file
+ * near.c    what is near: store and broker
+ * source.c  the source file
  * call.c    one HTTP exchange with YouTube each: start, put, query, cancel, probe
  * look.c    several exchanges, one answer: the channel's uploads, a video
  */
@@ -70,18 +71,19 @@ struct worker {
     bool closed;
 };
 
+/* ---- worker.c ---- */
+
+/* Sets the timer to what the engine wants next, and ends the loop once it is idle. */
+void worker_after_step(struct worker *worker);
+
 /* ---- shell.c ---- */
 
 /* An event of a task's slot; `op` as in the action that is answered. Fill in the rest, then answer(). */
-/* worker.c: sets the timer to what the engine wants next, and ends the loop once it is idle. */
-void worker_after_step(struct worker *worker);
-
 struct event event_make(enum event_type type, uint32_t slot, uint64_t op);
 /* Hands an event to the engine, now or when it has done with the present one. */
 void answer(struct worker *worker, const struct event *event);
 void worker_tell_progress(struct worker *worker, uint32_t slot);
 void task_release(struct task *task);
-const char *task_job(const struct task *task);
 
 /* ---- near.c ---- */
 
@@ -90,7 +92,10 @@ void near_store(struct task *task, const struct action *action);
 void near_renew(struct task *task, const struct action *action);
 void near_token(struct task *task, const struct action *action);
 void near_open_session(struct task *task, const struct action *action);
-void near_check_source(struct task *task, const struct action *action);
+
+/* ---- source.c ---- */
+
+void source_check(struct task *task, const struct action *action);
 struct source *source_use(struct source *source);
 void source_drop(struct source *source); /* NULL is fine */
 
@@ -118,10 +123,11 @@ struct call {
     struct media_reader *reader; /* PUT only */
     uint64_t put_first_byte, put_size_bytes;
     call_done *done;
-    struct look *look; /* look.c's */
+    struct look *look; /* look.c's; owned */
 };
 void call_send(struct call *call, int64_t deadline_ms);
-void call_release(struct call *call);
+/* The call's one answer, for the engine; it is freed. */
+void call_answer(struct call *call, const struct reply *reply);
 struct call *call_new(struct task *task, const struct action *action, call_done *done);
 struct yt_http call_yt_http(const struct http_reply *http);
 struct yt_expected call_expected(const struct task *task);
