@@ -1,6 +1,7 @@
 /*
  * A reply's head, line by line, and what makes it unacceptable: over the cap, doubled or doubtful lengths,
- * folded or broken lines (faults.md P12). curl has parsed the same lines; this refuses what curl lets pass.
+ * folded or broken lines (docs/faults.md P12). curl has parsed the same lines; this refuses what curl lets
+ * pass.
  */
 #ifndef HTTP_HEAD_H
 #define HTTP_HEAD_H

@@ -1,8 +1,8 @@
 /*
  * Source files: opened beneath a root, fingerprinted, read in pieces off the loop, watched for change.
  *
- * A source is opened with openat2 beneath the media root, without following any link (faults.md F10), and the
- * one descriptor is kept while the job is worked on. It is never mapped (F09). Digests are XXH3-128
+ * A source is opened with openat2 beneath the media root, without following any link (docs/faults.md F10),
+ * and the one descriptor is kept while the job is worked on. It is never mapped (F09). Digests are XXH3-128
  * (libxxhash): they find accidental and careless change; they are not a defence against someone who can forge
  * both content and inode times.
  *

@@ -1,7 +1,7 @@
 /*
  * Sealing: XChaCha20-Poly1305 (libsodium) under the key of `key_file`. The additional data are format, key
  * id, tenant, table, row and field, so that a sealed value moved to another row, tenant or field does not
- * open (faults.md K10). Only the broker process and `sluice init` load a key. Any thread once loaded.
+ * open (docs/faults.md K10). Only the broker process and `sluice init` load a key. Any thread once loaded.
  *
  * Sealed form: version byte, 8 bytes key id, 24 bytes nonce, ciphertext and tag.
  */

@@ -1,4 +1,4 @@
-/* Which URLs may be used, and what their origin is (faults.md P10). */
+/* Which URLs may be used, and what their origin is (docs/faults.md P10). */
 #include <string.h>
 
 #include "http/http.h"

@@ -1,4 +1,4 @@
-/* Replies that lie, overflow or come too early (faults.md P12, P13, H14, H15). */
+/* Replies that lie, overflow or come too early (docs/faults.md P12, P13, H14, H15). */
 #include <stdio.h>
 #include <string.h>
 

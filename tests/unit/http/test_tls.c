@@ -1,4 +1,4 @@
-/* Faults of TLS (faults.md group T): never downgraded, never sent; and breaks in mid-stream. */
+/* Faults of TLS (docs/faults.md group T): never downgraded, never sent; and breaks in mid-stream. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* What may be opened as a source, and how changes are seen (faults.md group F). */
+/* What may be opened as a source, and how changes are seen (docs/faults.md group F). */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
