@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/sanitizer.h"
 #include "cli/families.h"
 #include "cli/output.h"
 
@@ -14,31 +15,21 @@ enum { TEXT_LEN_MAX = 262144 };
 
 /* ---- version ---- */
 
-static const char *sanitizers(void)
-{
-#if defined(__SANITIZE_ADDRESS__)
-    return "address";
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-    return "address";
-#endif
-#endif
-    return "none";
-}
+static const char *const sanitizers = HAS_ADDRESS_SANITIZER ? "address" : "none";
 
 static int run_version(struct cli *cli, struct err *err)
 {
     (void)err;
     if (cli->json) {
         out_json(json_pack("{s:s, s:s, s:s, s:s}", "version", SLUICE_VERSION, "compiler", __VERSION__,
-                           "sanitizers", sanitizers(), "libraries", SLUICE_LIBRARIES));
+                           "sanitizers", sanitizers, "libraries", SLUICE_LIBRARIES));
         return 0;
     }
     out_line("sluice %s", SLUICE_VERSION);
     if (!cli_has(cli, "build"))
         return 0;
     out_field("compiler", __VERSION__);
-    out_field("sanitizers", sanitizers());
+    out_field("sanitizers", sanitizers);
     out_field("libraries", SLUICE_LIBRARIES);
     return 0;
 }

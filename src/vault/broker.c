@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -19,6 +18,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "base/sanitizer.h"
 #include "core/backoff.h"
 #include "vault/parent.h"
 
@@ -237,29 +237,38 @@ static void on_process_end(uv_process_t *handle, int64_t status, int signal_numb
     broker_down(broker, "it ended");
 }
 
-/* Only what the child needs from the outside: where its standard error leads (base/log.h). */
-static void build_environment(char **ret, char *memory, size_t size)
+/* All that the child needs from the outside: where its standard error leads (base/log.h), and in a build for
+ * tests how to report what it finds. */
+static const char *const passed_on[] = {
+    "JOURNAL_STREAM",
+#if HAS_SANITIZER
+    "ASAN_OPTIONS",   "LSAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS",
+#endif
+};
+
+static void build_environment(char *ret[ARRAY_LEN(passed_on) + 1])
 {
-    const char *journal = getenv("JOURNAL_STREAM");
-    ret[0] = ret[1] = NULL;
-    if (!journal)
-        return;
-    snprintf(memory, size, "JOURNAL_STREAM=%s", journal);
-    ret[0] = memory;
+    size_t count = 0;
+    for (size_t i = 0; i < ARRAY_LEN(passed_on); i++) {
+        const char *value = getenv(passed_on[i]);
+        if (value)
+            ret[count++] = mem_printf("%s=%s", passed_on[i], value);
+    }
+    ret[count] = NULL;
 }
 
 static int spawn(struct broker *broker, int fd, struct err *err)
 {
     char program[] = "sluice", subcommand[] = "broker";
     char *args[] = {program, subcommand, NULL};
-    char *environment[2], journal[128];
+    char *environment[ARRAY_LEN(passed_on) + 1];
     uv_stdio_container_t stdio[] = {
         {.flags = UV_IGNORE},
         {.flags = UV_IGNORE},
         {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
         {.flags = UV_INHERIT_FD, .data.fd = fd},
     };
-    build_environment(environment, journal, sizeof(journal));
+    build_environment(environment);
     struct process *process = mem_alloc(sizeof(*process));
     process->handle.data = process;
     process->broker = broker;
@@ -270,6 +279,8 @@ static int spawn(struct broker *broker, int fd, struct err *err)
                                     .stdio_count = ARRAY_LEN(stdio),
                                     .stdio = stdio};
     int code = uv_spawn(broker->loop, &process->handle, &options);
+    for (char **variable = environment; *variable; variable++)
+        mem_free(*variable);
     if (code != 0) {
         uv_close((uv_handle_t *)&process->handle, process_freed);
         return err_set(err, ERR_INTERNAL, "starting the broker %s: %s", broker->executable,

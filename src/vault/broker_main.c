@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/sanitizer.h"
 #include "base/text.h"
 #include "vault/broker.h"
 #include "vault/child.h"
@@ -25,14 +26,6 @@ enum {
 
 /* ---- what this process may and may not ---- */
 
-#if defined(__SANITIZE_ADDRESS__)
-#define HAS_LEAK_CHECK 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HAS_LEAK_CHECK 1
-#endif
-#endif
-
 /* Nobody looks into this process: no core file, no ptrace and no /proc/PID/mem by others of the same user. */
 static void forbid_looks(void)
 {
@@ -45,9 +38,8 @@ static void forbid_looks(void)
 /* LeakSanitizer looks with ptrace; by then every secret is wiped. */
 static void allow_leak_check(void)
 {
-#ifdef HAS_LEAK_CHECK
-    prctl(PR_SET_DUMPABLE, 1);
-#endif
+    if (HAS_ADDRESS_SANITIZER)
+        prctl(PR_SET_DUMPABLE, 1);
 }
 
 /* The terminal's Ctrl-C and a service manager's SIGTERM go to the whole group: the parent decides what they

@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from job_fixtures import *  # noqa: E402, F403
-from sluice import program, until  # noqa: E402
+from sluice import WITHOUT_LEAK_CHECK, program, until  # noqa: E402
 
 NOBODY = 65534
 
@@ -249,10 +249,7 @@ def strace(path, *inject):
     return ["strace", "-f", "-qq", "-o", "/dev/null", "-P", str(path), *[f"--inject={rule}" for rule in inject]]
 
 
-# The broker is traced too, and its closed environment takes no word to its leak check, which refuses ptrace.
-needs_strace = pytest.mark.skipif(not shutil.which("strace") or "asan" in os.environ.get("SLUICE_BUILD", ""),
-                                  reason="strace is not there, or the leak check refuses it")
-WITH_STRACE = {"ASAN_OPTIONS": "detect_leaks=0"}
+needs_strace = pytest.mark.skipif(not shutil.which("strace"), reason="strace is not there")
 
 
 @needs_strace
@@ -262,7 +259,7 @@ def test_f03_a_read_error_waits_and_is_held_in_the_end(world):
     path = home.file("clip.mp4", SIZE)
     job = home.ok("add", path, "--channel", "main").line
     for turn in range(4):
-        worker = home.start_worker("--drain", "--drain-wait", "1s", env=WITH_STRACE,
+        worker = home.start_worker("--drain", "--drain-wait", "1s", env=WITHOUT_LEAK_CHECK,
                                    program_prefix=strace(path, "pread64:error=EIO:when=3+"))
         assert worker.wait() == 0
         if standing(home, job) != "waiting":
@@ -282,7 +279,7 @@ def test_f08_a_disk_that_hangs_stalls_its_own_job_alone(world):
     quick = [home.file(f"quick-{number}.mp4", SIZE) for number in range(3)]
     stuck = home.ok("add", slow, "--channel", "main").line
     others = [home.ok("add", path, "--channel", "main").line for path in quick]
-    worker = home.start_worker("--drain", "--drain-wait", "1s", env=WITH_STRACE,
+    worker = home.start_worker("--drain", "--drain-wait", "1s", env=WITHOUT_LEAK_CHECK,
                                program_prefix=strace(slow, "pread64:delay_enter=3000000:when=4+"))
     until(lambda: all(standing(home, job) == "completed" for job in others), worker.log)
     assert standing(home, stuck) != "completed"

@@ -20,7 +20,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import oracles  # noqa: E402
 from job_fixtures import *  # noqa: E402, F403
-from sluice import program, until  # noqa: E402
+from sluice import WITHOUT_LEAK_CHECK, program, until  # noqa: E402
 
 SEED = int(os.environ.get("SLUICE_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
 needs_strace = pytest.mark.skipif(not shutil.which("strace"), reason="strace is not there")
@@ -259,7 +259,7 @@ def test_x01_killed_while_the_store_is_made(world):
         home = Sluice(world.emulator)
         try:
             subprocess.run(["strace", "-f", "-qq", "-o", "/dev/null", f"--inject=fsync,fdatasync,rename:signal=KILL:when={when}",
-                            program(), "init"], env={**home.env, "ASAN_OPTIONS": "detect_leaks=0"}, cwd=home.home,
+                            program(), "init"], env={**home.env, **WITHOUT_LEAK_CHECK}, cwd=home.home,
                            stdin=subprocess.DEVNULL, capture_output=True)
             home.ok("init")
             home.ok("client", "import", world.emulator.client_secret)
@@ -276,7 +276,7 @@ def test_x01_killed_while_jobs_are_added(world):
         before = len(home.jobs())
         subprocess.run(["strace", "-f", "-qq", "-o", "/dev/null", f"--inject=fsync,fdatasync,pwrite64:signal=KILL:when={when}",
                         program(), "add", *map(str, paths), "--channel", "main", "--region", f"r{when}"],
-                       env={**home.env, "ASAN_OPTIONS": "detect_leaks=0"}, cwd=home.home, stdin=subprocess.DEVNULL,
+                       env={**home.env, **WITHOUT_LEAK_CHECK}, cwd=home.home, stdin=subprocess.DEVNULL,
                        capture_output=True)
         assert len(home.jobs()) - before in (0, 10)
         if len(home.jobs()) > before:

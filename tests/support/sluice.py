@@ -30,6 +30,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Short enough for tests, long enough for a slow machine.
 FAST = {"retry_base_ms": "20", "retry_cap_ms": "200"}
 
+# Environment for what runs under strace: LeakSanitizer, a tracer itself, fails there.
+WITHOUT_LEAK_CHECK = {"ASAN_OPTIONS": ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"), "detect_leaks=0"]))}
+
 
 def program():
     return str(pathlib.Path(os.environ.get("SLUICE_BUILD", ROOT / "build")) / "src" / "cli" / "sluice")

@@ -17,6 +17,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/sanitizer.h"
 #include "vault/message.h"
 
 /* ---- starting ---- */
@@ -423,6 +424,9 @@ static void the_child_leaves_no_core_and_gets_no_environment(void **state)
         assert_false(could_read);
     assert_null(memmem(environment.data, environment.len, "BROKER_CHILD", 12));
     assert_null(memmem(environment.data, environment.len, "PATH=", 5));
+    /* Where to report to: nobody sees what a broker's sanitizer says otherwise. */
+    bool is_told = memmem(environment.data, environment.len, "UBSAN_OPTIONS=", 14) != NULL;
+    assert_int_equal(is_told, could_read && HAS_SANITIZER);
 }
 
 static int run(void)
@@ -433,6 +437,7 @@ static int run(void)
         setrlimit(RLIMIT_CORE, &core);
     }
     setenv("JOURNAL_STREAM", "8:1", 1);
+    setenv("UBSAN_OPTIONS", "print_stacktrace=1", 0);
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
         TEST(k11_without_a_key_it_does_not_start),
