@@ -370,8 +370,10 @@ static struct http_request *new_request(struct http *http, const struct http_exc
     struct http_request *request = mem_alloc(sizeof *request);
     request->http = http;
     request->origin = *origin;
-    request->exchange =
-        (struct http_exchange){.done = exchange->done, .progress = exchange->progress, .ctx = exchange->ctx};
+    request->exchange = (struct http_exchange){.done = exchange->done,
+                                               .progress = exchange->progress,
+                                               .ctx = exchange->ctx,
+                                               .is_repeatable = exchange->is_repeatable};
     request->socket = CURL_SOCKET_BAD;
     request->last_byte_at_ms = request->first_reply_at_ms = -1;
     head_init(&request->head);
@@ -531,6 +533,7 @@ int http_open(uv_loop_t *loop, const struct http_config *config, struct http **r
         return code;
     struct http *http = mem_alloc(sizeof *http);
     http->loop = loop;
+    LIST_INIT(&http->sockets);
     TAILQ_INIT(&http->waiting);
     TAILQ_INIT(&http->active);
     TAILQ_INIT(&http->limited);

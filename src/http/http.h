@@ -84,6 +84,11 @@ struct http_exchange {
     const void *body;           /* a small body; copied, wiped afterwards. Or: */
     size_t body_len;
     const struct http_body *stream; /* copied; NULL: none */
+    /* Whether the same bytes may go out once more, on a fresh connection, when a kept one was dead and no
+     * body byte had been taken (C10). False: it is sent once at most, and ends with HTTP_BROKEN. A server may
+     * have read, done and charged what it never answered: so false for what costs quota (I8) or makes
+     * something. */
+    bool is_repeatable;
     size_t reply_len_max;
     int64_t deadline_ms; /* the whole exchange; 0: none but low speed (a body) */
     int64_t

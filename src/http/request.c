@@ -54,21 +54,37 @@ size_t request_read(char *data, size_t size, size_t count, void *ctx)
 }
 
 /* curl starts over by itself when a kept connection turns out to be dead (C10). What was handed over cannot
- * be had again, so that is for the layer above, which asks the server first. */
+ * be had again, and what costs may have been charged already (I8): that is for the layer above, which asks
+ * the server first, and counts. */
 static bool can_start_over(const struct http_request *request)
 {
-    return request->sent_bytes == 0;
+    return request->sent_bytes == 0 && (request->exchange.is_repeatable || !request->is_sent);
+}
+
+bool request_may_be_sent(struct http_request *request)
+{
+    if (!can_start_over(request))
+        request->cause = CAUSE_REPEATED;
+    return can_start_over(request);
+}
+
+static bool is_kept_connection(const struct http_request *request)
+{
+    long fresh = 0;
+    curl_easy_getinfo(request->easy, CURLINFO_NUM_CONNECTS, &fresh);
+    return fresh == 0;
 }
 
 int request_before_send(void *ctx, char *their_ip, char *our_ip, int their_port, int our_port)
 {
-    (void)their_ip, (void)our_ip, (void)their_port, (void)our_port;
+    (void)our_ip, (void)their_port;
     struct http_request *request = ctx;
-    if (!can_start_over(request)) {
-        request->cause = CAUSE_REWOUND;
+    if (!request_may_be_sent(request))
         return CURL_PREREQFUNC_ABORT;
-    }
-    request->is_sent = true;
+    bool is_dead =
+        is_kept_connection(request) && kept_retire_dead(&request->http->sockets, our_port, their_ip);
+    if (!is_dead) /* else curl finds that it cannot send, and goes on to another connection */
+        request->is_sent = true;
     return CURL_PREREQFUNC_OK;
 }
 
@@ -77,7 +93,7 @@ int request_seek(void *ctx, curl_off_t offset, int origin)
     struct http_request *request = ctx;
     bool is_there = can_start_over(request) && offset == 0 && origin == SEEK_SET;
     if (!is_there)
-        request->cause = CAUSE_REWOUND;
+        request->cause = CAUSE_REPEATED;
     return is_there ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
 }
 

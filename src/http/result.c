@@ -159,7 +159,7 @@ static void tell_cause(struct http_request *request, struct http_reply *reply)
     case CAUSE_SOURCE:
         tell(request, reply, HTTP_SOURCE, "the request's body could not be read");
         break;
-    case CAUSE_REWOUND:
+    case CAUSE_REPEATED:
         tell(request, reply, HTTP_BROKEN, "a kept connection was dead when it was used again");
         break;
     case CAUSE_HEAD:

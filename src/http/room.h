@@ -14,6 +14,7 @@
 
 #include "http/head.h"
 #include "http/http.h"
+#include "http/kept.h"
 #include "http/rate.h"
 #include "http/socket.h"
 #include "http/watch.h"
@@ -23,10 +24,10 @@ enum { HTTP_TICK_MS = 100 };
 /* Why we ended it, where curl alone would not know. */
 enum http_cause {
     CAUSE_NONE,
-    CAUSE_SOURCE,  /* the body could not be read */
-    CAUSE_REWOUND, /* curl wanted to start over although a part of the body is gone */
-    CAUSE_HEAD,    /* head.trouble */
-    CAUSE_CUT,     /* the reply's body is over its cap: we have what we want */
+    CAUSE_SOURCE,   /* the body could not be read */
+    CAUSE_REPEATED, /* curl wanted to send it once more, and that may not be */
+    CAUSE_HEAD,     /* head.trouble */
+    CAUSE_CUT,      /* the reply's body is over its cap: we have what we want */
     CAUSE_NO_DESCRIPTOR,
     CAUSE_NOT_LOOPBACK,
 };
@@ -38,7 +39,7 @@ struct http_request {
     struct http *http;
     CURL *easy;
     struct curl_slist *header_list;
-    struct http_exchange exchange; /* done, progress, ctx, limits; the pointers to texts are cleared */
+    struct http_exchange exchange; /* done, progress, ctx, is_repeatable; the pointers to texts are cleared */
     struct http_origin origin;
     struct http_body stream;
     bool is_upload; /* has a body, be it one of 0 bytes */
@@ -49,10 +50,10 @@ struct http_request {
     uint64_t reported_bytes;
     uint64_t grant_bytes; /* of the bandwidth limit, not yet used */
     bool is_paused;
-    bool is_later;           /* the body has nothing yet */
-    bool is_limited;         /* waits for the bandwidth limit */
-    bool is_stopped;         /* an early reply: nothing more is given */
-    bool is_sent;            /* curl began to send at least the request's head */
+    bool is_later;   /* the body has nothing yet */
+    bool is_limited; /* waits for the bandwidth limit */
+    bool is_stopped; /* an early reply: nothing more is given */
+    bool is_sent;    /* curl began to send at least the request's head; stays so when it starts over */
     int64_t last_byte_at_ms; /* -1: not yet */
     /* the reply's way in */
     struct head head;
@@ -78,7 +79,8 @@ struct http {
     uv_loop_t *loop;
     struct http_config config; /* texts owned */
     CURLM *multi;
-    CURLSH *share; /* TLS sessions, so that a fresh connection needs no full handshake */
+    CURLSH *share;            /* TLS sessions, so that a fresh connection needs no full handshake */
+    struct kept_list sockets; /* those that curl has open */
     uv_timer_t curl_timer;
     uv_timer_t tick_timer;
     uv_timer_t rate_timer;
@@ -120,6 +122,7 @@ int setup_global(struct err *err);
 size_t request_read(char *data, size_t size, size_t count, void *ctx);
 size_t request_write(char *data, size_t size, size_t count, void *ctx);
 size_t request_header(char *line, size_t size, size_t count, void *ctx);
+bool request_may_be_sent(struct http_request *request); /* false: its cause is set */
 int request_before_send(void *ctx, char *their_ip, char *our_ip, int their_port, int our_port);
 int request_seek(void *ctx, curl_off_t offset, int origin);
 enum watch_verdict request_look(struct http_request *request, int64_t now_ms);

@@ -86,13 +86,24 @@ static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_so
         request->cause = CAUSE_NOT_LOOPBACK;
         return CURL_SOCKET_BAD;
     }
+    if (!request_may_be_sent(request)) /* no connection for what will not be sent on it */
+        return CURL_SOCKET_BAD;
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-    if (fd >= 0)
+    if (fd >= 0) {
+        kept_add(&request->http->sockets, fd);
         return fd;
+    }
     request->errno_value = errno;
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
         request->cause = CAUSE_NO_DESCRIPTOR;
     return CURL_SOCKET_BAD;
+}
+
+static int close_socket(void *ctx, curl_socket_t fd)
+{
+    struct http *http = ctx; /* a kept connection outlives its first request */
+    kept_forget(&http->sockets, fd);
+    return close(fd);
 }
 
 /* A peer that vanished with our bytes unacknowledged is noticed by the kernel too, after our own low-speed
@@ -117,6 +128,8 @@ static bool set_connection(struct http_request *request)
            !curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms) &&
            !curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket) &&
            !curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, request) &&
+           !curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket) &&
+           !curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, request->http) &&
            !curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, tune_socket) &&
            !curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, request) &&
            !curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L) &&

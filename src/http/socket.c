@@ -16,12 +16,22 @@ uint64_t socket_queued_bytes(int fd)
     return (uint64_t)queued;
 }
 
+static bool read_info(int fd, struct tcp_info *ret)
+{
+    socklen_t size = sizeof *ret;
+    memset(ret, 0, sizeof *ret);
+    return fd >= 0 && getsockopt(fd, IPPROTO_TCP, TCP_INFO, ret, &size) == 0;
+}
+
 uint64_t socket_acked_bytes(int fd)
 {
     struct tcp_info info;
-    socklen_t size = sizeof info;
-    memset(&info, 0, sizeof info);
-    if (fd < 0 || getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size))
-        return 0;
-    return info.tcpi_bytes_acked;
+    return read_info(fd, &info) ? info.tcpi_bytes_acked : 0;
+}
+
+bool socket_is_open(int fd)
+{
+    enum { ESTABLISHED = 1 }; /* TCP_ESTABLISHED is in libc's header, see above */
+    struct tcp_info info;
+    return !read_info(fd, &info) || info.tcpi_state == ESTABLISHED;
 }

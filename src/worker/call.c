@@ -93,6 +93,12 @@ static int64_t read_body(void *ctx, void *data, size_t len)
     return got > 0 ? got : got == 0 ? HTTP_BODY_LATER : HTTP_BODY_FAILED;
 }
 
+/* What is asked of a session costs no quota, however often (I8). */
+static bool is_repeatable(const struct call *call)
+{
+    return call->doing == ACTION_PUT || call->doing == ACTION_QUERY || call->doing == ACTION_CANCEL;
+}
+
 void call_send(struct call *call, int64_t deadline_ms)
 {
     struct task *task = call->task;
@@ -118,6 +124,7 @@ void call_send(struct call *call, int64_t deadline_ms)
         .body = call->yt.body.data,
         .body_len = call->yt.body.len,
         .stream = call->reader ? &body : NULL,
+        .is_repeatable = is_repeatable(call),
         .reply_len_max = REPLY_BYTES_MAX,
         .deadline_ms = deadline_ms,
         .reply_deadline_ms = settings->request_timeout_ms,

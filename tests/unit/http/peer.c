@@ -43,6 +43,7 @@ struct peer_server {
     void *ctx;
     pthread_t thread;
     atomic_int accepted;
+    atomic_int closed;
     struct peer peers[CONNECTIONS_MAX];
     gnutls_certificate_credentials_t credentials;
 };
@@ -364,6 +365,7 @@ static void *run_peer(void *arg)
     if (is_tls)
         gnutls_deinit(peer->tls);
     peer_cut(peer);
+    atomic_fetch_add(&peer->server->closed, 1);
     return NULL;
 }
 
@@ -433,6 +435,13 @@ void peer_stop(struct peer_server *server)
 int peer_port(const struct peer_server *server)
 {
     return server->port;
+}
+
+void peer_await_closed(struct peer_server *server, int count)
+{
+    struct timespec moment = {.tv_nsec = 1000000};
+    while (atomic_load(&server->closed) < count)
+        nanosleep(&moment, NULL);
 }
 
 int peer_accepted(struct peer_server *server)

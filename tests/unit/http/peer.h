@@ -29,7 +29,8 @@ struct peer_server *peer_start(enum peer_certificate certificate, const char *pr
                                const void *ctx);
 void peer_stop(struct peer_server *server); /* ends what scripts wait for, joins */
 int peer_port(const struct peer_server *server);
-int peer_accepted(struct peer_server *server); /* connections so far, handshake or not */
+int peer_accepted(struct peer_server *server);                 /* connections so far, handshake or not */
+void peer_await_closed(struct peer_server *server, int count); /* until so many were closed from this side */
 const char *peer_ca_file(void);
 
 /* For scripts. Reading ends early (false, or fewer bytes) at the end of the connection or of the test. */
