@@ -82,6 +82,14 @@ def test_c10_a_kept_connection_that_was_dropped(world):
     assert len(run.journal("start")) == 1
 
 
+@pytest.mark.parametrize("do", ["return-reset-connection", "keep-all-then-reset"])
+def test_i8_a_list_that_was_charged_and_lost(world, do):
+    """It goes on the connection of the last PUT. Sent again without being counted again, it would be missing in the ledger:
+    the world's judge compares."""
+    run = world.run({"on": "videos.list", "do": do})
+    assert run.standing == "completed" and len(run.journal("videos.list")) == 2
+
+
 def test_c08_a_small_window():
     from job_fixtures import World
     with Emulator("--receive-buffer", "4096") as emulator:
