@@ -78,31 +78,59 @@ static bool is_local_errno(int value)
            value == EADDRNOTAVAIL;
 }
 
-/* curl says "TLS connect error" also when the connection was reset or closed in the handshake: that is no
- * matter of trust. Its text is the only thing that tells them apart. */
-static bool is_cut_handshake(const struct http_request *request, CURLcode code)
+/* ---- a handshake that failed: curl tells the reasons apart in its text alone ---- */
+
+static bool says_one_of(const struct http_request *request, const char *const *signs, size_t count)
 {
-    static const char *const signs[] = {"SSL_connect: ", "unexpected eof", "Recv failure", "Send failure"};
-    for (size_t i = 0; i < ARRAY_LEN(signs); i++) {
-        if (code == CURLE_SSL_CONNECT_ERROR && strstr(request->error_text, signs[i]))
+    for (size_t i = 0; i < count; i++) {
+        if (strstr(request->error_text, signs[i]))
             return true;
     }
     return false;
 }
 
-static void tell_tls(struct http_request *request, struct http_reply *reply)
+/* The other side closed without an alert, and did not reset. So do servers that find no version or cipher
+ * they know in our hello (T09): who goes on will hear the same again. */
+static bool is_silent_handshake(const struct http_request *request, CURLcode code)
 {
+    static const char *const signs[] = {"SSL_connect: SSL_ERROR_", "unexpected eof"};
+    return code == CURLE_SSL_CONNECT_ERROR && says_one_of(request, signs, ARRAY_LEN(signs));
+}
+
+/* curl says "TLS connect error" also when the connection broke in the handshake: that is no matter of trust.
+ */
+static bool is_cut_handshake(const struct http_request *request, CURLcode code)
+{
+    static const char *const signs[] = {"SSL_connect: ", "Recv failure", "Send failure"};
+    return code == CURLE_SSL_CONNECT_ERROR && !is_silent_handshake(request, code) &&
+           says_one_of(request, signs, ARRAY_LEN(signs));
+}
+
+static const char *tls_hint(const struct http_request *request)
+{
+    static const char *const old_signs[] = {"protocol", "handshake failure", "wrong version number",
+                                            "insufficient security"};
     enum { NOT_YET_VALID = 9, EXPIRED = 10 }; /* X509_V_ERR_CERT_… */
     long verdict = 0;
     curl_easy_getinfo(request->easy, CURLINFO_SSL_VERIFYRESULT, &verdict);
-    const char *hint = "";
     if (verdict == NOT_YET_VALID)
-        hint = "; is this machine's clock behind?";
-    else if (verdict == EXPIRED)
-        hint = "; or is this machine's clock ahead?";
+        return "; is this machine's clock behind?";
+    if (verdict == EXPIRED)
+        return "; or is this machine's clock ahead?";
+    return says_one_of(request, old_signs, ARRAY_LEN(old_signs)) ? "; TLS 1.2 is the least" : "";
+}
+
+static void tell_tls(struct http_request *request, CURLcode code, struct http_reply *reply)
+{
     struct buf what AUTO_BUF = BUF_INIT(2 * CURL_ERROR_SIZE);
+    if (is_silent_handshake(request, code)) {
+        tell(request, reply, HTTP_TLS,
+             "closed without a word in the TLS handshake; has it no version or cipher in common with us? "
+             "TLS 1.2 is the least");
+        return;
+    }
     text_escape(&what, request->error_text, false);
-    buf_puts(&what, hint);
+    buf_puts(&what, tls_hint(request));
     tell(request, reply, HTTP_TLS, what.len ? what.data : "no secure connection");
 }
 
@@ -124,7 +152,7 @@ static void tell_unsent(struct http_request *request, CURLcode code, struct http
     if (is_local_errno(errno_value) || is_out_of_descriptors())
         tell_system(request, reply, HTTP_LOCAL, "no connection can be opened here", errno_value);
     else if (end_of(code) == HTTP_TLS && !is_cut)
-        tell_tls(request, reply);
+        tell_tls(request, code, reply);
     else if (end_of(code) == HTTP_LOCAL)
         tell(request, reply, HTTP_LOCAL, curl_easy_strerror(code));
     else if (code == CURLE_OPERATION_TIMEDOUT)

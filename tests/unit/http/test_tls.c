@@ -212,15 +212,34 @@ static void t08_a_reply_without_a_length_may_be_cut(void **state)
 static void t09_old_protocols_are_refused(void **state)
 {
     (void)state;
-    check_refused(PEER_GOOD, "NORMAL:-VERS-ALL:+VERS-TLS1.0:%COMPAT", "");
+    check_refused(PEER_GOOD, "NORMAL:-VERS-ALL:+VERS-TLS1.0:%COMPAT", "TLS 1.2 is the least");
     client_init(&client);
-    check_refused(PEER_GOOD, "NORMAL:-VERS-ALL:+VERS-TLS1.1:%COMPAT", "");
+    check_refused(PEER_GOOD, "NORMAL:-VERS-ALL:+VERS-TLS1.1:%COMPAT", "TLS 1.2 is the least");
 }
 
 static void t09_weak_ciphers_are_refused(void **state)
 {
     (void)state;
-    check_refused(PEER_GOOD, "NORMAL:-VERS-ALL:+VERS-TLS1.2:-CIPHER-ALL:+AES-128-CBC", "");
+    check_refused(PEER_GOOD, "NORMAL:-VERS-ALL:+VERS-TLS1.2:-CIPHER-ALL:+AES-128-CBC", "TLS 1.2 is the least");
+}
+
+static void read_hello_and_close(struct peer *peer, int connection, void *ctx)
+{
+    (void)connection, (void)ctx;
+    unsigned char head[5] = {0};
+    peer_read_text(peer, (char *)head, sizeof head);
+    peer_read_bytes(peer, (uint64_t)head[3] << 8 | head[4]);
+    peer_cut(peer);
+}
+
+/* As servers do that find no version or cipher they know in our hello, and send no alert. */
+static void t09_a_hello_that_is_answered_by_an_end_is_refused(void **state)
+{
+    (void)state;
+    put_against(PEER_PLAIN, NULL, read_hello_and_close, NULL);
+    if (outcome.reply.end != HTTP_TLS || !strstr(outcome.reply.message, "TLS 1.2 is the least"))
+        fail_msg("ended as %d: %s", (int)outcome.reply.end, outcome.reply.message);
+    assert_int_equal(source.given_bytes, 0);
 }
 
 static void tls_1_2_is_good_enough(void **state)
@@ -256,6 +275,7 @@ int main(void)
         cmocka_unit_test_setup(t08_a_reply_without_a_length_may_be_cut, set_up),
         cmocka_unit_test_setup(t09_old_protocols_are_refused, set_up),
         cmocka_unit_test_setup(t09_weak_ciphers_are_refused, set_up),
+        cmocka_unit_test_setup(t09_a_hello_that_is_answered_by_an_end_is_refused, set_up),
         cmocka_unit_test_setup(tls_1_2_is_good_enough, set_up),
         cmocka_unit_test_setup(t10_a_flipped_bit_is_a_broken_connection, set_up),
     };
