@@ -72,14 +72,26 @@ static struct http_request *request_of(CURL *easy)
     return request; /* NULL: a handle of curl's own */
 }
 
+/* curl gives up a connection before it is made, and still has its socket: this is the moment to see whether
+ * that was for lack of a descriptor, to read certificates for one (C13). */
+static void note_lack(struct http_request *request)
+{
+    int lack = request->is_sent ? 0 : socket_lack();
+    if (lack)
+        request->errno_value = lack;
+}
+
 static void note_socket(CURL *easy, curl_socket_t socket, int what)
 {
     struct http_request *request = request_of(easy);
     if (!request)
         return;
-    if (what != CURL_POLL_REMOVE)
+    if (what != CURL_POLL_REMOVE) {
         request->socket = socket;
-    else if (request->socket == socket)
+        return;
+    }
+    note_lack(request);
+    if (request->socket == socket)
         request->socket = CURL_SOCKET_BAD;
 }
 

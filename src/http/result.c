@@ -2,8 +2,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/parse.h"
 #include "base/text.h"
@@ -56,15 +54,6 @@ static void tell(struct http_request *request, struct http_reply *reply, enum ht
     snprintf(reply->message, sizeof reply->message, "%s: %s", request->origin.host, what);
 }
 
-/* Whether this process can open one more socket at all: libraries below tell EMFILE only as a failure. */
-static bool is_out_of_descriptors(void)
-{
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0)
-        close(fd);
-    return fd < 0;
-}
-
 static int os_errno(struct http_request *request)
 {
     long value = 0;
@@ -76,6 +65,17 @@ static bool is_local_errno(int value)
 {
     return value == EMFILE || value == ENFILE || value == ENOBUFS || value == ENOMEM ||
            value == EADDRNOTAVAIL;
+}
+
+/* The errno of what we lack, 0 if it is not that. Libraries below tell EMFILE only as a failure. */
+static int local_lack(struct http_request *request)
+{
+    int now = socket_lack();
+    if (now)
+        return now;
+    return is_local_errno(request->errno_value) ? request->errno_value
+           : is_local_errno(os_errno(request))  ? os_errno(request)
+                                                : 0;
 }
 
 /* ---- a handshake that failed: curl tells the reasons apart in its text alone ---- */
@@ -147,10 +147,10 @@ static void tell_system(struct http_request *request, struct http_reply *reply, 
 
 static void tell_unsent(struct http_request *request, CURLcode code, struct http_reply *reply)
 {
-    int errno_value = os_errno(request);
+    int errno_value = os_errno(request), lack = local_lack(request);
     bool is_cut = is_cut_handshake(request, code);
-    if (is_local_errno(errno_value) || is_out_of_descriptors())
-        tell_system(request, reply, HTTP_LOCAL, "no connection can be opened here", errno_value);
+    if (lack)
+        tell_system(request, reply, HTTP_LOCAL, "no connection can be opened here", lack);
     else if (end_of(code) == HTTP_TLS && !is_cut)
         tell_tls(request, code, reply);
     else if (end_of(code) == HTTP_LOCAL)

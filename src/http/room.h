@@ -66,7 +66,7 @@ struct http_request {
     enum http_cause cause;
     bool is_alerted; /* settle() must look: unpause, or an early reply is whole */
     bool is_aborted;
-    int errno_value; /* of a socket that could not be had */
+    int errno_value; /* of a socket or file that could not be had */
     struct watch watch;
     int64_t look_at_ms;
     curl_socket_t socket; /* CURL_SOCKET_BAD: not known */

@@ -11,5 +11,7 @@ uint64_t socket_queued_bytes(int fd);
 uint64_t socket_acked_bytes(int fd);
 /* Neither side has ended it as far as the kernel knows; true also where the socket is not known. */
 bool socket_is_open(int fd);
+/* 0, or the errno that says why this process can open no further socket or file now. */
+int socket_lack(void);
 
 #endif
