@@ -104,10 +104,13 @@ static void grant_lease(struct engine *engine, struct slot *slot, int64_t asked_
     slot->renew_at_mono_ms = asked_mono_ms + lease_ms / 3;
 }
 
-/* What is under way, or backs off, makes room for what a person wants now. */
+/* What is under way, or backs off, makes room for what a person wants now; but a session is deleted with a
+ * token, at its URL. */
 static void interrupt(struct engine *engine, struct slot *slot)
 {
-    slot_abort(engine, slot);
+    bool is_wanted = slot->doing == ACTION_TOKEN || slot->doing == ACTION_OPEN_SESSION;
+    if (!slot->job.has_session || !is_wanted)
+        slot_abort(engine, slot);
     slot->not_before_mono_ms = slot->wake_mono_ms = engine->now.mono_ms;
 }
 
@@ -277,6 +280,8 @@ static void on_drain(struct engine *engine)
 static void on_main_answer(struct engine *engine, struct slot *slot, const struct event *event)
 {
     enum action_type doing = slot->doing;
+    bool is_near = event->type == EVENT_TOKEN || event->type == EVENT_OPENED || event->type == EVENT_SOURCE;
+    bool was_stopped = slot->aborting;
     slot->op = 0;
     slot->aborting = false;
     if (slot->lost) {
@@ -284,6 +289,9 @@ static void on_main_answer(struct engine *engine, struct slot *slot, const struc
             reply_after_lease(slot, doing, &event->reply);
         return;
     }
+    /* A question that was stopped has no answer. A request may have done something all the same. */
+    if (was_stopped && is_near)
+        return;
     switch (event->type) {
     case EVENT_STORED:
         save_on_stored(engine, slot, event->stored.result);

@@ -185,7 +185,8 @@ enum action_type {
     ACTION_LIST_UPLOADS, /* reconcile: the channel's uploads since `since_ms` */
     ACTION_CHECK_VIDEO,  /* videos.list of `video_id` */
     ACTION_PROBE_TOKEN,  /* channels.list mine=true with the present token: is it the token or the session? */
-    ACTION_ABORT,        /* no op: stop what `op` is doing, at once; it is answered with TRANSPORT_ABORTED */
+    ACTION_ABORT,        /* no op: stop what `op` is doing; it is answered at once, with TRANSPORT_ABORTED,
+                          * TOKEN_TRANSIENT, OPEN_TRANSIENT or SOURCE_ERROR */
     ACTION_FORGET,       /* no op: the slot is free; close its file and session, wipe its secrets */
     ACTION_TRACE,        /* no op: one line for log and tests */
 };

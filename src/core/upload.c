@@ -294,8 +294,11 @@ void upload_next(struct engine *engine, struct slot *slot)
         return;
     }
     save_progress(engine, slot);
-    if (engine->draining && !slot->settling)
+    if (engine->draining && !slot->settling) {
         slot_abort(engine, slot);
+        if (!slot->write_again)
+            slot->not_before_mono_ms = engine->now.mono_ms; /* no pause is waited for (X03) */
+    }
     if (slot->op || engine->now.mono_ms < slot->not_before_mono_ms)
         return;
     slot->wake_mono_ms = INT64_MAX;

@@ -88,6 +88,22 @@ static void cancel_of_a_waiting_job_deletes_its_session(void **state)
     }
 }
 
+static void cancel_while_its_token_is_asked_for_keeps_the_question(void **state)
+{
+    (void)state;
+    struct harness *h = harness_new();
+    struct job_claim claim = claim_with_session(3 * CHUNK, CHUNK);
+    harness_claim(h, &claim);
+    EXPECT(h, "token");
+    cancel(h);
+    EXPECT_NOTHING(h);
+    answer_token(h, TOKEN_OK);
+    EXPECT(h, "open session");
+    answer_opened(h, OPEN_OK);
+    EXPECT(h, "cancel session");
+    harness_free(h);
+}
+
 static void cancel_before_anything_was_sent_needs_no_token(void **state)
 {
     (void)state;
@@ -202,6 +218,7 @@ int main(void)
         cmocka_unit_test(cancel_while_a_session_is_opened_deletes_it),
         cmocka_unit_test(cancel_while_backing_off_does_not_wait),
         cmocka_unit_test(cancel_of_a_waiting_job_deletes_its_session),
+        cmocka_unit_test(cancel_while_its_token_is_asked_for_keeps_the_question),
         cmocka_unit_test(cancel_before_anything_was_sent_needs_no_token),
         cmocka_unit_test(cancel_after_the_last_byte_asks_the_session_first),
         cmocka_unit_test(cancel_after_the_last_byte_may_be_too_late),

@@ -274,6 +274,50 @@ static void x03_drain_first_stores_a_session_that_has_come(void **state)
     harness_free(h);
 }
 
+static void x03_drain_waits_for_no_pause_that_begins_meanwhile(void **state)
+{
+    (void)state;
+    struct harness *h = harness_in_mid_file();
+    harness_drain(h);
+    EXPECT(h, "abort put");
+    answer(h, reply_after(503, 60000)); /* it crossed the abort */
+    EXPECT(h, "store -> queued release confirmed 262144 chunk 262144+262144");
+    harness_free(h);
+}
+
+/* What says that it was stopped says nothing about the job. */
+static void x03_drain_draws_nothing_from_what_it_stopped(void **state)
+{
+    (void)state;
+    struct harness *h = harness_new();
+    struct job_claim claim = claim_with_session(3 * CHUNK, CHUNK);
+    claim.waits = SOURCE_WAITS_MAX;
+    harness_claim(h, &claim);
+    answer_token(h, TOKEN_OK);
+    answer_opened(h, OPEN_OK);
+    answer(h, reply_range(CHUNK));
+    EXPECT(h, "token", "open session", "query", "check source");
+    harness_drain(h);
+    EXPECT(h, "abort check source");
+    answer_source(h, SOURCE_ERROR);
+    EXPECT(h, "store -> queued release confirmed 262144");
+    harness_free(h);
+}
+
+static void x03_x06_drain_does_not_wait_for_a_token(void **state)
+{
+    (void)state;
+    struct harness *h = harness_new();
+    struct job_claim claim = claim_of(2 * CHUNK);
+    harness_claim(h, &claim);
+    EXPECT(h, "token");
+    harness_drain(h);
+    EXPECT(h, "abort token");
+    answer_token(h, TOKEN_TRANSIENT);
+    EXPECT(h, "store -> queued release");
+    harness_free(h);
+}
+
 static void x03_drain_gives_every_slot_back(void **state)
 {
     (void)state;
@@ -397,6 +441,9 @@ int main(void)
         cmocka_unit_test(x03_drain_ends_a_pause_at_once),
         cmocka_unit_test(x03_drain_first_stores_a_video_that_has_come),
         cmocka_unit_test(x03_drain_first_stores_a_session_that_has_come),
+        cmocka_unit_test(x03_drain_waits_for_no_pause_that_begins_meanwhile),
+        cmocka_unit_test(x03_drain_draws_nothing_from_what_it_stopped),
+        cmocka_unit_test(x03_x06_drain_does_not_wait_for_a_token),
         cmocka_unit_test(x03_drain_gives_every_slot_back),
         cmocka_unit_test(a_pause_holds_after_the_chunk_under_way),
         cmocka_unit_test(a_pause_met_by_a_dead_session_keeps_no_offset),
