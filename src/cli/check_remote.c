@@ -70,6 +70,7 @@ static int run_probe(struct probe *probe, const struct settings *settings, const
                                  .proxy = settings->proxy,
                                  .user_agent = "sluice/" SLUICE_VERSION,
                                  .allow_plain_loopback = settings->allow_plain_loopback,
+                                 .allow_private_hosts = true, /* api_root and token_uri are configured */
                                  .connect_timeout_ms = settings->connect_timeout_ms,
                                  .low_speed_ms = PROBE_MS,
                                  .low_speed_bytes = 1,

@@ -41,6 +41,9 @@ struct http_config {
     const char *proxy;   /* NULL: none, and the environment is not asked */
     const char *user_agent;
     bool allow_plain_loopback;
+    /* A URL whose own host is a private address or localhost leads there. A name never does, whatever DNS
+     * says (C11); the proxy may be anywhere. */
+    bool allow_private_hosts;
     int64_t connect_timeout_ms; /* 15 s is usual */
     int64_t low_speed_ms; /* give up when fewer than low_speed_bytes a second reached the other side for this
                              long; a body that rate_max or its own source holds back is not counted */
@@ -124,5 +127,6 @@ struct http_origin {
 };
 int http_origin_parse(const char *url, struct http_origin *ret, struct err *err) MUST_CHECK;
 bool http_host_is_loopback(const char *host); /* 127.0.0.0/8, ::1, localhost */
+bool http_host_is_private(const char *host);  /* an address that is not public (address.h), or localhost */
 
 #endif

@@ -4,11 +4,13 @@
  */
 #include <arpa/inet.h>
 #include <curl/curl.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/parse.h"
 #include "base/text.h"
+#include "http/address.h"
 #include "http/http.h"
 
 static void release_url(CURLU **url)
@@ -95,13 +97,31 @@ int http_origin_parse(const char *url, struct http_origin *ret, struct err *err)
     return code;
 }
 
+union address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+/* False: a name. */
+static bool read_literal(const char *host, union address *ret)
+{
+    *ret = (union address){0};
+    bool is_v4 = inet_pton(AF_INET, host, &ret->v4.sin_addr) == 1;
+    if (!is_v4 && inet_pton(AF_INET6, host, &ret->v6.sin6_addr) != 1)
+        return false;
+    ret->any.sa_family = is_v4 ? AF_INET : AF_INET6;
+    return true;
+}
+
 bool http_host_is_loopback(const char *host)
 {
-    struct in_addr v4;
-    struct in6_addr v6;
-    if (inet_pton(AF_INET, host, &v4) == 1)
-        return ntohl(v4.s_addr) >> 24 == 127;
-    if (inet_pton(AF_INET6, host, &v6) == 1)
-        return IN6_IS_ADDR_LOOPBACK(&v6);
-    return !strcasecmp(host, "localhost");
+    union address address;
+    return read_literal(host, &address) ? address_is_loopback(&address.any) : !strcasecmp(host, "localhost");
+}
+
+bool http_host_is_private(const char *host)
+{
+    union address address;
+    return read_literal(host, &address) ? !address_is_public(&address.any) : !strcasecmp(host, "localhost");
 }

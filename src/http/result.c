@@ -145,12 +145,24 @@ static void tell_system(struct http_request *request, struct http_reply *reply, 
     tell(request, reply, end, text);
 }
 
+static void tell_refused(struct http_request *request, struct http_reply *reply)
+{
+    char text[160];
+    snprintf(text, sizeof text,
+             "%s is no public address: refused; check the DNS, or name the address itself where the URL is "
+             "configured",
+             request->refused_address);
+    tell(request, reply, HTTP_CONNECT, text);
+}
+
 static void tell_unsent(struct http_request *request, CURLcode code, struct http_reply *reply)
 {
     int errno_value = os_errno(request), lack = local_lack(request);
     bool is_cut = is_cut_handshake(request, code);
     if (lack)
         tell_system(request, reply, HTTP_LOCAL, "no connection can be opened here", lack);
+    else if (code == CURLE_COULDNT_CONNECT && request->refused_address[0])
+        tell_refused(request, reply);
     else if (end_of(code) == HTTP_TLS && !is_cut)
         tell_tls(request, code, reply);
     else if (end_of(code) == HTTP_LOCAL)

@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <sys/queue.h>
 
+#include "http/address.h"
 #include "http/head.h"
 #include "http/http.h"
 #include "http/kept.h"
@@ -43,6 +44,7 @@ struct http_request {
     struct http_origin origin;
     struct http_body stream;
     bool is_upload; /* has a body, be it one of 0 bytes */
+    bool is_proxied;
     bool is_active; /* curl has it */
     char *small_body;
     /* the body's way out */
@@ -66,7 +68,8 @@ struct http_request {
     enum http_cause cause;
     bool is_alerted; /* settle() must look: unpause, or an early reply is whole */
     bool is_aborted;
-    int errno_value; /* of a socket or file that could not be had */
+    int errno_value;                         /* of a socket or file that could not be had */
+    char refused_address[ADDRESS_TEXT_SIZE]; /* the name leads where it must not; "": it does not */
     struct watch watch;
     int64_t look_at_ms;
     curl_socket_t socket; /* CURL_SOCKET_BAD: not known */

@@ -69,22 +69,24 @@ int setup_global(struct err *err)
 
 /* ---- sockets ---- */
 
-static bool is_loopback_address(const struct sockaddr *address)
+/* The address of a proxy is the operator's own choice, and so is one that is named itself. */
+static bool may_connect_to(const struct http_request *request, const struct sockaddr *address)
 {
-    if (address->sa_family == AF_INET)
-        return ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr) >> 24 == 127;
-    if (address->sa_family == AF_INET6)
-        return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
-    return false;
+    bool is_named = request->http->config.allow_private_hosts && http_host_is_private(request->origin.host);
+    return request->is_proxied || is_named || address_is_public(address);
 }
 
 static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
 {
     (void)purpose;
     struct http_request *request = ctx;
-    if (!request->origin.https && !is_loopback_address(&address->addr)) {
+    if (!request->origin.https && !address_is_loopback(&address->addr)) {
         request->cause = CAUSE_NOT_LOOPBACK;
         return CURL_SOCKET_BAD;
+    }
+    if (!may_connect_to(request, &address->addr)) {
+        address_text(&address->addr, request->refused_address);
+        return CURL_SOCKET_BAD; /* the name's other addresses are tried */
     }
     if (!request_may_be_sent(request)) /* no connection for what will not be sent on it */
         return CURL_SOCKET_BAD;
@@ -160,6 +162,7 @@ static bool set_proxy(struct http_request *request)
     const char *proxy = request->http->config.proxy;
     if (!proxy || http_host_is_loopback(request->origin.host))
         proxy = "";
+    request->is_proxied = proxy[0] != '\0';
     return !curl_easy_setopt(easy, CURLOPT_PROXY, proxy) && !curl_easy_setopt(easy, CURLOPT_NOPROXY, "") &&
            !curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L) &&
            !curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);

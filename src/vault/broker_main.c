@@ -155,6 +155,7 @@ static int open_http(struct child *child, const struct message *config, struct e
                                .proxy = or_null(config->fields[CONFIG_PROXY].text),
                                .user_agent = "sluice/" SLUICE_VERSION,
                                .allow_plain_loopback = child->allow_plain_loopback,
+                               .allow_private_hosts = true, /* api_root and token_uri are configured */
                                .connect_timeout_ms = 10000,
                                .low_speed_ms = 10000,
                                .low_speed_bytes = 1,

@@ -90,6 +90,22 @@ def test_i8_a_list_that_was_charged_and_lost(world, do):
     assert run.standing == "completed" and len(run.journal("videos.list")) == 2
 
 
+def test_c11_a_name_that_leads_to_a_private_address(world):
+    """Every name under localhost is one, without any DNS: nothing is sent, nothing fails, and the log says where it leads."""
+    home = world.home()
+    job = home.ok("add", home.file("a.mp4"), "--channel", "main").line
+    before = len(world.emulator.journal())
+    home.configure(api_root=f"https://sluice.localhost:{world.emulator.port}")
+    worker = home.start_worker()
+    worker.wait_for_log("sluice.localhost: [0-9a-f.:]+ is no public address: refused")
+    assert worker.stop()[0] == 0
+    assert {entry["op"] for entry in world.emulator.journal()[before:]} <= {"token"}
+    assert home.job(job)["state"] == "queued"
+    home.configure(api_root=world.emulator.url)
+    home.ok("worker", "--drain")
+    assert home.job(job)["state"] == "completed"
+
+
 def test_c08_a_small_window():
     from job_fixtures import World
     with Emulator("--receive-buffer", "4096") as emulator:

@@ -21,6 +21,7 @@ void client_init(struct client *client)
     client->config = (struct http_config){
         .user_agent = "sluice-test",
         .allow_plain_loopback = true,
+        .allow_private_hosts = true,
         .connect_timeout_ms = 20000,
         .low_speed_ms = 30000,
         .low_speed_bytes = 100,

@@ -450,6 +450,45 @@ static void c11_an_unknown_name_is_no_connection(void **state)
     client_close(&client);
 }
 
+/* libcurl knows every name under localhost without asking DNS: for us it is a name like others. */
+static void get_private(const char *host, bool allow, int accepted)
+{
+    char url[96];
+    struct peer_server *server = peer_start(PEER_GOOD, NULL, serve_one, NULL);
+    snprintf(url, sizeof url, "https://%s:%d/", host, peer_port(server));
+    client_init(&client);
+    client.config.allow_private_hosts = allow;
+    client_open(&client);
+    client_start(&client, "GET", url, NULL, NULL, &outcome);
+    client_run(&client, &outcome);
+    client_close(&client);
+    assert_int_equal(peer_accepted(server), accepted);
+    peer_stop(server);
+}
+
+static void c11_a_name_that_leads_to_a_private_address_is_refused(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        get_private("sluice.localhost", i, 0);
+        assert_int_equal(outcome.reply.end, HTTP_CONNECT);
+        assert_memory_equal(outcome.reply.message, "sluice.localhost: ", 18);
+        assert_non_null(strstr(outcome.reply.message, "1 is no public address: refused; check the DNS"));
+    }
+}
+
+static void c11_a_private_address_must_be_named_and_allowed(void **state)
+{
+    (void)state;
+    get_private("127.0.0.1", true, 1);
+    assert_int_equal(outcome.reply.end, HTTP_OK);
+    get_private("localhost", true, 1);
+    assert_int_equal(outcome.reply.end, HTTP_OK);
+    get_private("127.0.0.1", false, 0);
+    assert_int_equal(outcome.reply.end, HTTP_CONNECT);
+    assert_non_null(strstr(outcome.reply.message, "127.0.0.1 is no public address"));
+}
+
 static atomic_bool proxy_saw_token;
 
 static void answer_connect(struct peer *peer, int connection, void *ctx)
@@ -472,6 +511,7 @@ static void check_proxy(const char *reply)
     snprintf(proxy, sizeof proxy, "http://127.0.0.1:%d", peer_port(server));
     client_init(&client);
     client.config.proxy = proxy;
+    client.config.allow_private_hosts = false; /* a proxy may be anywhere (C11) */
     client.config.connect_timeout_ms = 500;
     client_open(&client);
     source_init(&source, BODY_BYTES);
@@ -480,6 +520,7 @@ static void check_proxy(const char *reply)
     assert_int_equal(outcome.reply.end, HTTP_CONNECT);
     assert_int_equal(outcome.reply.status, 0);
     assert_int_equal(source.given_bytes, 0);
+    assert_int_equal(peer_accepted(server), 1);
     client_close(&client);
     peer_stop(server);
 }
@@ -558,6 +599,8 @@ int main(void)
         cmocka_unit_test_setup(c10_a_small_body_is_not_sent_twice, set_up),
         cmocka_unit_test_setup(c10_a_connection_closed_while_idle_is_replaced, set_up),
         cmocka_unit_test_setup(c11_an_unknown_name_is_no_connection, set_up),
+        cmocka_unit_test_setup(c11_a_name_that_leads_to_a_private_address_is_refused, set_up),
+        cmocka_unit_test_setup(c11_a_private_address_must_be_named_and_allowed, set_up),
         cmocka_unit_test_setup(c12_a_failing_proxy_sends_nothing, set_up),
         cmocka_unit_test_setup(c13_no_descriptor_is_our_own_lack, set_up),
         cmocka_unit_test_setup(c13_no_descriptor_for_the_certificates_is_our_own_lack, set_up),

@@ -1,6 +1,7 @@
 /* Which URLs may be used, and what their origin is (docs/faults.md P10). */
 #include <string.h>
 
+#include "base/attr.h"
 #include "http/http.h"
 #include "unit.h"
 
@@ -84,6 +85,18 @@ static void loopback_is_a_matter_of_the_address(void **state)
                  http_host_is_loopback("::ffff:127.0.0.1"));
 }
 
+static void private_hosts_are_told(void **state)
+{
+    (void)state;
+    static const char *const are[] = {"localhost", "127.0.0.1", "10.0.0.1",
+                                      "::1",       "fd00::1",   "::ffff:10.0.0.1"};
+    static const char *const are_not[] = {"h", "sub.localhost", "10.0.0.1.example", "8.8.8.8", "2a00::1", ""};
+    for (size_t i = 0; i < ARRAY_LEN(are); i++)
+        assert_true(http_host_is_private(are[i]));
+    for (size_t i = 0; i < ARRAY_LEN(are_not); i++)
+        assert_false(http_host_is_private(are_not[i]));
+}
+
 /* Other spellings of an address are brought to the one that is compared. */
 static void an_address_has_one_spelling(void **state)
 {
@@ -98,6 +111,7 @@ int main(void)
         cmocka_unit_test(origins_are_read),
         cmocka_unit_test(p10_doubtful_urls_are_refused),
         cmocka_unit_test(loopback_is_a_matter_of_the_address),
+        cmocka_unit_test(private_hosts_are_told),
         cmocka_unit_test(an_address_has_one_spelling),
     };
     return RUN_UNIT_TESTS(tests);

@@ -220,7 +220,8 @@ static void t09_old_protocols_are_refused(void **state)
 static void t09_weak_ciphers_are_refused(void **state)
 {
     (void)state;
-    check_refused(PEER_GOOD, "NORMAL:-VERS-ALL:+VERS-TLS1.2:-CIPHER-ALL:+AES-128-CBC", "TLS 1.2 is the least");
+    check_refused(PEER_GOOD, "NORMAL:-VERS-ALL:+VERS-TLS1.2:-CIPHER-ALL:+AES-128-CBC",
+                  "TLS 1.2 is the least");
 }
 
 static void read_hello_and_close(struct peer *peer, int connection, void *ctx)
