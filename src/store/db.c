@@ -197,48 +197,51 @@ int db_script(struct db *db, const char *sql, struct err *err)
 
 /* ---- transactions ---- */
 
-static int run_plain(struct db *db, const char *sql, struct err *err)
-{
-    int rc = db_run(db, sql, DB_NO_ARGS, err);
-    return rc < 0 ? rc : 0;
-}
-
 int db_begin(struct db *db, struct err *err)
 {
-    return run_plain(db, db->driver->begin_sql, err);
+    return db->driver->control(db, DB_BEGIN, err);
 }
 
 int db_commit(struct db *db, struct err *err)
 {
-    return run_plain(db, "commit", err);
+    return db->driver->control(db, DB_COMMIT, err);
 }
 
 void db_rollback(struct db *db)
 {
     struct err ignored; /* what cannot be rolled back now is when the connection closes */
-    if (db_in_transaction(db) && run_plain(db, "rollback", &ignored) < 0)
+    if (db_in_transaction(db) && db->driver->control(db, DB_ROLLBACK, &ignored) < 0)
         return;
 }
 
 int db_savepoint(struct db *db, struct err *err)
 {
-    return run_plain(db, "savepoint step", err);
+    return db->driver->control(db, DB_SAVEPOINT, err);
 }
 
 int db_release(struct db *db, struct err *err)
 {
-    return run_plain(db, "release savepoint step", err);
+    return db->driver->control(db, DB_RELEASE, err);
 }
 
 int db_undo(struct db *db, struct err *err)
 {
-    int rc = run_plain(db, "rollback to savepoint step", err);
-    return rc < 0 ? rc : db_release(db, err);
+    return db->driver->control(db, DB_UNDO, err);
 }
 
 bool db_in_transaction(const struct db *db)
 {
     return db->driver->in_transaction(db);
+}
+
+bool db_was_conflict(const struct db *db)
+{
+    return db->was_conflict;
+}
+
+void db_set_long(struct db *db, bool is_long)
+{
+    db->driver->set_wait(db, 0, is_long ? DB_LONG_MS : DB_REPLY_MS);
 }
 
 void db_close(struct db *db)

@@ -3,13 +3,18 @@
  *
  * Shared SQL has `$1`-style parameters, now_ms() for the database's clock, RETURNING and ON CONFLICT as
  * SQLite and Postgres both know them. Where the two must differ, the SQL says a word in braces and the driver
- * gives its text for it: {serial}  type of an id that the database hands out    {key}   text compared byte by
- * byte {blob}    bytes                                        {lock}  end of a SELECT: lock the rows {take}
- * end of a SELECT: lock the rows, pass over those that are locked already SQL texts are string constants: a
- * prepared statement is kept under the text's address. Values are bound, never put into the text.
+ * gives its text for it:
+ * - {serial}: type of an id that the database hands out; {key}: text compared byte by byte; {blob}: bytes;
+ * - at the end of a SELECT: {lock}: lock the rows; {share}: keep others from changing them; {take}: lock the
+ *   rows, pass over those that are locked already. SQLite needs none of it: one process writes at a time.
  *
- * A connection belongs to one thread. Errors are those of store.h; besides, a unique constraint gives
- * ERR_EXISTS, a refusal by a trigger or another constraint gives ERR_INVALID.
+ * SQL texts are string constants: a prepared statement is kept under the text's address. Values are bound,
+ * never put into the text.
+ *
+ * A connection belongs to one thread. One that was lost is made anew by the next statement that does not
+ * belong to a transaction; a transaction that it was lost in only takes a rollback. Errors are those of
+ * store.h; besides, a unique constraint gives ERR_EXISTS, a refusal by a trigger or another constraint gives
+ * ERR_INVALID.
  */
 #ifndef STORE_DB_H
 #define STORE_DB_H
@@ -25,7 +30,9 @@ struct db;
 struct db_stmt;
 
 #define DB_PARAMS_MAX 32
-#define DB_BUSY_MS    5000 /* how long a lock of another process is waited for */
+#define DB_BUSY_MS    5000    /* how long a lock of another process is waited for */
+#define DB_REPLY_MS   15000   /* how long a server's answer to a statement is waited for … */
+#define DB_LONG_MS    1800000 /* … and where whole tables are walked: migrations, verification */
 
 /* ---- values ---- */
 
@@ -81,6 +88,11 @@ int db_savepoint(struct db *db, struct err *err) MUST_CHECK; /* one level */
 int db_release(struct db *db, struct err *err) MUST_CHECK;
 int db_undo(struct db *db, struct err *err) MUST_CHECK; /* back to the savepoint, which is gone then */
 bool db_in_transaction(const struct db *db);
+/* Whether the last error was another transaction's doing, and the same transaction may succeed the next time.
+ */
+bool db_was_conflict(const struct db *db);
+/* From here on statements may take DB_LONG_MS, or again DB_REPLY_MS. */
+void db_set_long(struct db *db, bool is_long);
 
 void db_close(struct db *db); /* NULL is fine */
 
@@ -91,8 +103,11 @@ struct db_word {
     const char *text;
 };
 
+enum db_verb { DB_BEGIN, DB_COMMIT, DB_ROLLBACK, DB_SAVEPOINT, DB_RELEASE, DB_UNDO };
+
 struct db_driver {
     const char *name;
+    bool has_many_writers;       /* what was read may be changed by others unless it is locked */
     const struct db_word *words; /* ends with a NULL word */
     int (*prepare)(struct db *db, const char *sql, void **ret, struct err *err);
     void (*finish)(void *prepared);
@@ -105,7 +120,12 @@ struct db_driver {
     int (*changes)(struct db *db);
     int (*script)(struct db *db, const char *sql, struct err *err);
     bool (*in_transaction)(const struct db *db);
-    const char *begin_sql;
+    int (*control)(struct db *db, enum db_verb verb, struct err *err);
+    void (*set_wait)(struct db *db, int busy_ms, int reply_ms); /* 0: stays */
+    /* Inside a transaction: nobody else changes the tables' make until its end. */
+    int (*lock_schema)(struct db *db, struct err *err);
+    /* What shared SQL needs before the first table is made (now_ms), as a script. */
+    void (*build_functions)(struct db *db, struct buf *sql);
     /* Triggers that guard the lifecycle and the audit trail, in this engine's language. */
     void (*build_guards)(struct buf *sql);
     int (*verify)(struct db *db, struct err *err);
@@ -119,12 +139,17 @@ struct db {
     const struct db_driver *driver;
     int64_t (*now_ms)(void *ctx); /* what now_ms() says where the engine has no clock of its own */
     void *now_ctx;
+    bool was_conflict;
     struct db_stmt *cache[DB_CACHE_SIZE];
 };
 
 /* `create`: make directory (0700) and file (0600) where missing. A missing file is else ERR_NOT_FOUND. */
 int db_sqlite_open(const char *path, bool create, struct db **ret, struct err *err) MUST_CHECK;
-void db_sqlite_set_busy_wait(struct db *db, int wait_ms);
 void db_sqlite_build_guards(struct buf *sql);
+
+/* `url`: a postgres:// URL as libpq understands it. `create`: the tables may be missing, which is else
+ * ERR_NOT_FOUND. */
+int db_postgres_open(const char *url, bool create, struct db **ret, struct err *err) MUST_CHECK;
+void db_postgres_build_guards(struct buf *sql);
 
 #endif

@@ -22,6 +22,7 @@ static const struct db_word words[] = {
     {"key", "text"},
     {"blob", "blob"},
     {"lock", ""},
+    {"share", ""},
     {"take", ""},
     {NULL, NULL},
 };
@@ -219,6 +220,51 @@ static bool in_transaction(const struct db *db)
     return sqlite3_get_autocommit(((const struct db_sqlite *)db)->handle) == 0;
 }
 
+/* ---- transactions ---- */
+
+static int run_plain(struct db *db, const char *sql, struct err *err)
+{
+    int rc = db_run(db, sql, DB_NO_ARGS, err);
+    return rc < 0 ? rc : 0;
+}
+
+/* Waits for the lock where a transaction begins, so that none fails half way for want of it. */
+static int control(struct db *db, enum db_verb verb, struct err *err)
+{
+    static const char *const texts[] = {[DB_BEGIN] = "begin immediate",
+                                        [DB_COMMIT] = "commit",
+                                        [DB_ROLLBACK] = "rollback",
+                                        [DB_SAVEPOINT] = "savepoint step",
+                                        [DB_RELEASE] = "release savepoint step",
+                                        [DB_UNDO] = "rollback to savepoint step"};
+    int rc = run_plain(db, texts[verb], err);
+    return rc == 0 && verb == DB_UNDO ? run_plain(db, texts[DB_RELEASE], err) : rc;
+}
+
+static void set_wait(struct db *db, int busy_ms, int reply_ms)
+{
+    (void)reply_ms; /* there is no server */
+    if (busy_ms == 0)
+        return;
+    self(db)->busy_wait_ms = busy_ms;
+    sqlite3_busy_timeout(self(db)->handle, busy_ms);
+}
+
+/* A transaction that has begun has the whole file. */
+static int lock_schema(struct db *db, struct err *err)
+{
+    (void)db;
+    (void)err;
+    return 0;
+}
+
+/* now_ms() belongs to the connection. */
+static void build_functions(struct db *db, struct buf *sql)
+{
+    (void)db;
+    (void)sql;
+}
+
 /* ---- verify ---- */
 
 static int check_rows(struct db *db, const char *sql, int column, struct err *err)
@@ -271,7 +317,10 @@ const struct db_driver db_sqlite_driver = {
     .changes = changes,
     .script = script,
     .in_transaction = in_transaction,
-    .begin_sql = "begin immediate",
+    .control = control,
+    .set_wait = set_wait,
+    .lock_schema = lock_schema,
+    .build_functions = build_functions,
     .build_guards = db_sqlite_build_guards,
     .verify = verify,
     .close = close_db,

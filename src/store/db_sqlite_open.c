@@ -158,10 +158,3 @@ int db_sqlite_open(const char *path, bool create, struct db **ret, struct err *e
     *ret = &db->base;
     return 0;
 }
-
-void db_sqlite_set_busy_wait(struct db *base, int wait_ms)
-{
-    struct db_sqlite *db = (struct db_sqlite *)base;
-    db->busy_wait_ms = wait_ms;
-    sqlite3_busy_timeout(db->handle, wait_ms);
-}

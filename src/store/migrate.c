@@ -2,19 +2,37 @@
 
 #include "store/schema.h"
 
-static int read_version(struct db *db, int64_t *ret, struct err *err)
+struct version {
+    int64_t number;
+    int64_t compatible_from; /* the oldest version of sluice's own that may still use the store */
+};
+
+static int read_version(struct db *db, struct version *ret, struct err *err)
 {
-    *ret = 0;
-    int rc = db_number(db, "select coalesce(max(version), 0) from schema_version", DB_NO_ARGS, ret, err);
+    AUTO_STMT struct db_stmt *stmt = NULL;
+    *ret = (struct version){.number = 0};
+    int rc = db_query(db, "select version, compatible_from from schema_version order by version desc limit 1",
+                      DB_NO_ARGS, &stmt, err);
+    if (rc == 0)
+        rc = db_next(stmt, err);
+    if (rc > 0)
+        *ret = (struct version){.number = db_int(stmt, 0), .compatible_from = db_int(stmt, 1)};
     return rc < 0 ? rc : 0;
 }
 
-static int refuse_newer(int64_t found, int64_t wanted, struct err *err)
+/* A newer store may say that an older sluice can still work with it: so the binaries of several machines can
+ * be replaced one after another. */
+static bool may_be_used(const struct version *found, int64_t wanted)
+{
+    return found->number == wanted || (found->number > wanted && found->compatible_from <= wanted);
+}
+
+static int refuse_newer(const struct version *found, int64_t wanted, struct err *err)
 {
     return err_set(err, ERR_SCHEMA,
                    "the store has schema version %" PRId64 ", this sluice knows up to %" PRId64
                    ": run a newer sluice, or restore the backup made before the upgrade",
-                   found, wanted);
+                   found->number, wanted);
 }
 
 static int make_version_table(struct db *db, struct err *err)
@@ -23,6 +41,7 @@ static int make_version_table(struct db *db, struct err *err)
                      "create table if not exists schema_version ("
                      " version bigint primary key not null,"
                      " what text not null,"
+                     " compatible_from bigint not null,"
                      " applied_at_ms bigint not null)",
                      err);
 }
@@ -32,8 +51,10 @@ static int apply(struct db *db, const struct migration *migration, int64_t versi
     int rc = migration->apply(db, err);
     if (rc < 0)
         return rc;
-    rc = db_run(db, "insert into schema_version (version, what, applied_at_ms) values ($1, $2, now_ms())",
-                DB_ARGS(DB_I(version), DB_T(migration->what)), err);
+    rc = db_run(db,
+                "insert into schema_version (version, what, compatible_from, applied_at_ms)"
+                " values ($1, $2, $3, now_ms())",
+                DB_ARGS(DB_I(version), DB_T(migration->what), DB_I(migration->compatible_from)), err);
     return rc < 0 ? rc : 0;
 }
 
@@ -41,18 +62,17 @@ static int apply(struct db *db, const struct migration *migration, int64_t versi
 static int step(struct db *db, const struct migration *migrations, int64_t count, int64_t *ret_version,
                 struct err *err)
 {
+    struct version found;
     int rc = make_version_table(db, err);
     if (rc == 0)
-        rc = read_version(db, ret_version, err);
+        rc = read_version(db, &found, err);
     if (rc < 0)
         return rc;
-    if (*ret_version > count)
-        return refuse_newer(*ret_version, count, err);
-    if (*ret_version < count) {
-        rc = apply(db, &migrations[*ret_version], *ret_version + 1, err);
-        if (rc == 0)
-            ++*ret_version;
-    }
+    if (found.number > count && !may_be_used(&found, count))
+        return refuse_newer(&found, count, err);
+    *ret_version = found.number;
+    if (found.number < count)
+        rc = apply(db, &migrations[found.number], ++*ret_version, err);
     return rc;
 }
 
@@ -62,7 +82,9 @@ static int locked_step(struct db *db, const struct migration *migrations, int64_
     int rc = db_begin(db, err);
     if (rc < 0)
         return rc;
-    rc = step(db, migrations, count, ret_version, err);
+    rc = db->driver->lock_schema(db, err);
+    if (rc == 0)
+        rc = step(db, migrations, count, ret_version, err);
     if (rc == 0)
         rc = db_commit(db, err);
     if (rc < 0)
@@ -74,24 +96,24 @@ int migrate(struct db *db, const struct migration *migrations, int64_t count, st
 {
     int64_t version = 0;
     int rc;
+    db_set_long(db, true);
     do
         rc = locked_step(db, migrations, count, &version, err);
     while (rc == 0 && version < count);
+    db_set_long(db, false);
     return rc;
 }
 
 int migrate_check(struct db *db, int64_t wanted, struct err *err)
 {
-    int64_t found;
+    struct version found;
     int rc = read_version(db, &found, err);
-    if (rc < 0)
+    if (rc < 0 || may_be_used(&found, wanted))
         return rc;
-    if (found > wanted)
-        return refuse_newer(found, wanted, err);
-    if (found < wanted)
-        return err_set(err, ERR_SCHEMA,
-                       "the store has schema version %" PRId64 ", this sluice needs %" PRId64
-                       ": stop older workers and run `sluice init` to bring it up to date",
-                       found, wanted);
-    return 0;
+    if (found.number > wanted)
+        return refuse_newer(&found, wanted, err);
+    return err_set(err, ERR_SCHEMA,
+                   "the store has schema version %" PRId64 ", this sluice needs %" PRId64
+                   ": run `sluice init` to bring it up to date",
+                   found.number, wanted);
 }

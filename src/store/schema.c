@@ -16,7 +16,7 @@ _Static_assert(TAKEOVER_DELAY_MS == 5000, "job.claim_at_ms says 5000");
 static const char people_sql[] =
     "create table tenant ("
     " id {serial},"
-    " name text not null unique,"
+    " name {key} not null unique,"
     " added_at_ms bigint not null,"
     " served_seq bigint not null default 0,"
     " served_channel_id bigint not null default 0);"
@@ -24,7 +24,7 @@ static const char people_sql[] =
     "create table client ("
     " id {serial},"
     " tenant_id bigint not null references tenant (id),"
-    " name text not null,"
+    " name {key} not null,"
     " client_id text not null,"
     " secret_sealed {blob},"
     " auth_uri text not null,"
@@ -40,8 +40,8 @@ static const char people_sql[] =
     " id {serial},"
     " tenant_id bigint not null references tenant (id),"
     " client_id bigint not null references client (id),"
-    " name text not null,"
-    " yt_channel_id text not null,"
+    " name {key} not null,"
+    " yt_channel_id {key} not null,"
     " title text not null default '',"
     " uploads_playlist text not null default '',"
     " state text not null default 'active',"
@@ -68,18 +68,18 @@ static const char people_sql[] =
 
 static const char job_sql[] =
     "create table job_move ("
-    " from_state text not null,"
-    " to_state text not null,"
+    " from_state {key} not null,"
+    " to_state {key} not null,"
     " primary key (from_state, to_state));"
 
     "create table job ("
     " id {key} primary key not null,"
     " tenant_id bigint not null references tenant (id),"
     " channel_id bigint not null references channel (id),"
-    " region text not null default '',"
+    " region {key} not null default '',"
     " priority bigint not null default 0,"
-    " state text not null,"
-    " cause text not null default '',"
+    " state {key} not null,"
+    " cause {key} not null default '',"
     " next_at_ms bigint not null default 0,"
     " lease_owner text not null default '',"
     " lease_epoch bigint not null default 0,"
@@ -95,7 +95,7 @@ static const char job_sql[] =
     "   or cancel_wanted <> 0 then next_at_ms"
     "  end) stored,"
     " size_bytes bigint not null,"
-    " video_id text,"
+    " video_id {key},"
     " error_reason text not null default '',"
     " error_message text not null default '',"
     " added_at_ms bigint not null,"
@@ -103,8 +103,8 @@ static const char job_sql[] =
     " finished_at_ms bigint not null default 0,"
     " storage_path text not null,"
     " fingerprint text not null,"
-    " title text not null,"
-    " idempotency_key text not null,"
+    " title {key} not null,"
+    " idempotency_key {key} not null,"
     " params_digest text not null,"
     " cdn_url text not null default '',"
     " metadata text not null,"
@@ -156,7 +156,7 @@ static const char job_sql[] =
 static const char ledger_sql[] = "create table quota ("
                                  " client_id bigint not null references client (id),"
                                  " channel_id bigint not null," /* 0: not known when it was spent */
-                                 " bucket text not null,"
+                                 " bucket {key} not null,"
                                  " pacific_day bigint not null,"
                                  " tenant_id bigint not null references tenant (id),"
                                  " used bigint not null,"
@@ -182,7 +182,7 @@ static const char ledger_sql[] = "create table quota ("
                                  "create index event_job on event (job_id, id) where job_id <> '';"
 
                                  "create table worker ("
-                                 " name text primary key not null,"
+                                 " name {key} primary key not null,"
                                  " region text not null,"
                                  " active bigint not null,"
                                  " started_at_ms bigint not null,"
@@ -203,15 +203,23 @@ static int fill_moves(struct db *db, struct err *err)
 
 static int make_guards(struct db *db, struct err *err)
 {
-    AUTO_BUF struct buf sql;
-    buf_init(&sql, 32768);
+    struct buf sql AUTO_BUF = BUF_INIT(32768);
     db->driver->build_guards(&sql);
+    return db_script(db, sql.data, err);
+}
+
+static int make_functions(struct db *db, struct err *err)
+{
+    struct buf sql AUTO_BUF = BUF_INIT(32768);
+    db->driver->build_functions(db, &sql);
     return db_script(db, sql.data, err);
 }
 
 static int make_tables(struct db *db, struct err *err)
 {
-    int rc = db_script(db, people_sql, err);
+    int rc = make_functions(db, err);
+    if (rc == 0)
+        rc = db_script(db, people_sql, err);
     if (rc == 0)
         rc = db_script(db, job_sql, err);
     if (rc == 0)
@@ -222,6 +230,6 @@ static int make_tables(struct db *db, struct err *err)
 }
 
 const struct migration schema_migrations[] = {
-    {"first tables", make_tables},
+    {"first tables", make_tables, 1},
 };
 const int64_t schema_version = ARRAY_LEN(schema_migrations);

@@ -10,6 +10,7 @@
 struct migration {
     const char *what;
     int (*apply)(struct db *db, struct err *err);
+    int64_t compatible_from; /* the oldest version whose sluice may go on with the store afterwards */
 };
 
 extern const struct migration schema_migrations[]; /* the first makes version 1 */
@@ -17,9 +18,9 @@ extern const int64_t schema_version;               /* of this binary: their coun
 
 /* Brings the store from any older version, or from nothing, to `count`. Each step is a transaction of its own
  * and looks again at the version once it has the lock, so any number of processes may do this at once. A
- * newer store is ERR_SCHEMA and stays untouched. */
+ * newer store stays untouched: ERR_SCHEMA unless it says that this version may use it. */
 int migrate(struct db *db, const struct migration *migrations, int64_t count, struct err *err) MUST_CHECK;
-/* ERR_SCHEMA unless the store has exactly that version; ERR_NOT_FOUND if it has no tables at all. */
+/* ERR_SCHEMA unless the store has that version, or a newer one that it may be used in. */
 int migrate_check(struct db *db, int64_t wanted, struct err *err) MUST_CHECK;
 
 #endif

@@ -15,12 +15,22 @@ static const char *sqlite_path(const char *url)
     return text_starts_with(url, prefix) && url[sizeof(prefix) - 1] ? url + sizeof(prefix) - 1 : NULL;
 }
 
+/* A URL may hold a password: of one that is not understood only the beginning is told. */
+static int unknown_url(const char *url, struct err *err)
+{
+    int len = (int)strcspn(url, ":/");
+    return err_set(err, ERR_INVALID, "store = %.*s…: this sluice knows sqlite:PATH and postgres://…",
+                   url[len] == ':' && len < 16 ? len : 0, url);
+}
+
 static int open_db(const char *url, enum store_mode mode, struct db **ret, struct err *err)
 {
     const char *path = sqlite_path(url);
-    if (!path)
-        return err_set(err, ERR_INVALID, "store = %s: this sluice knows sqlite:PATH", url);
-    return db_sqlite_open(path, mode == STORE_CREATE, ret, err);
+    if (path)
+        return db_sqlite_open(path, mode == STORE_CREATE, ret, err);
+    if (text_starts_with(url, "postgres://") || text_starts_with(url, "postgresql://"))
+        return db_postgres_open(url, mode == STORE_CREATE, ret, err);
+    return unknown_url(url, err);
 }
 
 int store_open(const char *url, enum store_mode mode, struct store **ret, struct err *err)
@@ -141,7 +151,7 @@ void store_set_clock(struct store *store, int64_t (*now_ms)(void *ctx), void *ct
 
 void store_set_busy_wait(struct store *store, int wait_ms)
 {
-    db_sqlite_set_busy_wait(store->db, wait_ms);
+    store->db->driver->set_wait(store->db, wait_ms, wait_ms);
 }
 
 int store_now(struct store *store, int64_t *ret_wall_ms, struct err *err)

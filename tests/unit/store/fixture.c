@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "postgres.h"
 
 #define START_MS 1800000000000
 
@@ -17,11 +18,18 @@ static int64_t virtual_now(void *ctx)
     return ((struct fixture *)ctx)->now_ms;
 }
 
+void fixture_set_clock(struct fixture *fix, struct store *store)
+{
+    store_set_clock(store, virtual_now, fix);
+    if (fix->postgres)
+        postgres_set_clock(store);
+}
+
 static struct store *open_store(struct fixture *fix, enum store_mode mode)
 {
     struct store *store = NULL;
     assert_ok(store_open(fix->url, mode, &store, &fix->err), fix);
-    store_set_clock(store, virtual_now, fix);
+    fixture_set_clock(fix, store);
     return store;
 }
 
@@ -35,6 +43,8 @@ int fixture_setup(void **state)
     snprintf(fix->path, sizeof(fix->path), "%s/store.db", fix->dir);
     snprintf(fix->url, sizeof(fix->url), "sqlite:%s", fix->path);
     fix->now_ms = START_MS;
+    if (getenv("STORE_TEST_URL"))
+        fix->postgres = postgres_setup(fix);
     fix->store = open_store(fix, STORE_CREATE);
     *state = fix;
     return 0;
@@ -52,6 +62,7 @@ int fixture_teardown(void **state)
 {
     struct fixture *fix = *state;
     store_close(fix->store);
+    postgres_teardown(fix->postgres);
     nftw(fix->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
     mem_free(fix);
     return 0;
@@ -166,6 +177,17 @@ struct job_id add(struct fixture *fix, const struct store_job_new *job)
     assert_ok(store_job_add(fix->store, job, &id, &existed, &fix->err), fix);
     assert_false(existed);
     return id;
+}
+
+void add_many(struct fixture *fix, int64_t channel, const char *prefix, int count)
+{
+    assert_ok(store_begin(fix->store, &fix->err), fix);
+    for (int i = 0; i < count; i++) {
+        char id[JOB_ID_SIZE];
+        snprintf(id, sizeof(id), "%s%06d", prefix, i);
+        add_job(fix, channel, id);
+    }
+    assert_ok(store_commit(fix->store, &fix->err), fix);
 }
 
 struct job_id add_job(struct fixture *fix, int64_t channel, const char *id)
@@ -292,6 +314,8 @@ struct store_event last_event(struct fixture *fix, const char *job)
 
 int64_t number(struct fixture *fix, const char *sql)
 {
+    if (fix->postgres)
+        return postgres_number(fix->postgres, sql);
     sqlite3 *db = NULL;
     sqlite3_stmt *stmt = NULL;
     assert_int_equal(sqlite3_open(fix->path, &db), SQLITE_OK);
@@ -306,6 +330,8 @@ int64_t number(struct fixture *fix, const char *sql)
 
 int run_sql(struct fixture *fix, const char *sql, char message[256])
 {
+    if (fix->postgres)
+        return postgres_run_sql(fix->postgres, sql, message);
     sqlite3 *db = NULL;
     char *text = NULL;
     assert_int_equal(sqlite3_open(fix->path, &db), SQLITE_OK);

@@ -1,4 +1,7 @@
-/* What the store's tests share: a store in a folder of its own, in virtual time, and short ways to make jobs.
+/*
+ * What the store's tests share: a store of its own for each test, in virtual time, and short ways to make
+ * jobs. The same tests run on both engines: on Postgres if $STORE_TEST_URL says where (postgres.h), else on
+ * SQLite in a folder.
  */
 #ifndef TESTS_STORE_FIXTURE_H
 #define TESTS_STORE_FIXTURE_H
@@ -9,10 +12,13 @@
 
 #define LEASE_MS 45000
 
+struct postgres;
+
 struct fixture {
     char dir[64];
-    char path[96];
-    char url[128];
+    char path[96]; /* SQLite's file */
+    char url[512];
+    struct postgres *postgres; /* NULL: SQLite */
     struct store *store;
     int64_t now_ms; /* what the store believes */
     struct err err;
@@ -22,8 +28,10 @@ struct fixture {
 int fixture_setup(void **state);
 int fixture_teardown(void **state);
 void fixture_reopen(struct fixture *fix); /* as after a crash: nothing is kept in memory */
-/* A second handle on the same file, on the same clock. */
+/* A second handle on the same store, on the same clock. */
 struct store *fixture_open_another(struct fixture *fix);
+/* For a handle that a test has opened itself. */
+void fixture_set_clock(struct fixture *fix, struct store *store);
 
 /* A client of the tenant (made once a tenant) and a channel that is logged in. */
 int64_t make_channel(struct fixture *fix, const char *tenant, const char *name);
@@ -34,6 +42,8 @@ int login(struct fixture *fix, const char *tenant, const char *name, const char 
 struct store_job_new new_job(int64_t channel, const char *id);
 struct job_id add_job(struct fixture *fix, int64_t channel, const char *id);
 struct job_id add(struct fixture *fix, const struct store_job_new *job);
+/* As many, in one transaction; ids are `prefix` and a number. */
+void add_many(struct fixture *fix, int64_t channel, const char *prefix, int count);
 struct job_id job_id(const char *id);
 
 /* Claims one job as `worker`; its id is "" if there was none. The work is released. */
@@ -61,7 +71,8 @@ void set_channel(struct fixture *fix, int64_t channel, enum channel_state state,
 /* Lines of the audit trail with this `what`; job NULL: all. */
 uint32_t count_events(struct fixture *fix, const char *job, const char *what);
 struct store_event last_event(struct fixture *fix, const char *job);
-/* Straight at the tables, past the store: one number, or statements; run_sql returns SQLite's code. */
+/* Straight at the tables, past the store: one number, or statements; run_sql returns 0 or not, and the
+ * message without what only one engine puts before it. */
 int64_t number(struct fixture *fix, const char *sql);
 int run_sql(struct fixture *fix, const char *sql, char message[256]);
 

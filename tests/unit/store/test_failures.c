@@ -120,7 +120,7 @@ static void check_trail(struct fixture *fix)
 {
     assert_int_equal(
         number(fix, "select count(*) from (select from_state, lag(to_state) over (order by id) as before"
-                    " from event where job_id <> '' and to_state <> '') where before <> from_state"),
+                    " from event where job_id <> '' and to_state <> '') as line where before <> from_state"),
         0);
     assert_int_equal(number(fix, "select count(*) from job where state <> (select to_state from event"
                                  " where job_id = job.id and to_state <> '' order by event.id desc limit 1)"),

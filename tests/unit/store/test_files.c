@@ -165,10 +165,11 @@ static void x07_init_raced_by_processes(void **state)
 static void another_kind_of_store_is_refused(void **state)
 {
     struct fixture *fix = *state;
-    const char *urls[] = {"postgres://localhost/x", "", "sqlite:", "/path"};
+    const char *urls[] = {"mysql://u:secret@localhost/x", "", "sqlite:", "/path", "postgress://u:secret@h/d"};
     for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
         snprintf(fix->url, sizeof(fix->url), "%s", urls[i]);
         assert_code(open_as(fix, STORE_CREATE), ERR_INVALID);
+        assert_null(strstr(fix->err.message, "secret"));
     }
 }
 
@@ -292,7 +293,7 @@ static void d09_a_newer_store_is_refused(void **state)
 {
     struct fixture *fix = *state;
     char message[256];
-    assert_int_equal(run_sql(fix, "insert into schema_version values (99, 'the future', 0)", message), 0);
+    assert_int_equal(run_sql(fix, "insert into schema_version values (99, 'the future', 2, 0)", message), 0);
     leave(fix);
     enum store_mode modes[] = {STORE_USE, STORE_CREATE};
     for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
@@ -300,6 +301,17 @@ static void d09_a_newer_store_is_refused(void **state)
         assert_contains(fix, "schema version 99");
         assert_contains(fix, "newer sluice");
     }
+    assert_int_equal(number(fix, "select max(version) from schema_version"), 99);
+}
+
+static void x08_a_newer_store_that_is_compatible_is_used(void **state)
+{
+    struct fixture *fix = *state;
+    char message[256];
+    assert_int_equal(run_sql(fix, "insert into schema_version values (99, 'an index', 1, 0)", message), 0);
+    assert_ok(open_as(fix, STORE_USE), fix);
+    assert_ok(open_as(fix, STORE_CREATE), fix);
+    add_job(fix, make_channel(fix, "t", "c"), "JOB1");
     assert_int_equal(number(fix, "select max(version) from schema_version"), 99);
 }
 
@@ -323,7 +335,7 @@ static int die_half_way(struct db *db, struct err *err)
 
 static int migrate_with(struct fixture *fix, int (*step)(struct db *db, struct err *err))
 {
-    const struct migration list[] = {schema_migrations[0], {"the next", step}};
+    const struct migration list[] = {schema_migrations[0], {"the next", step, 2}};
     return migrate(fix->store->db, list, 2, &fix->err);
 }
 
@@ -506,6 +518,7 @@ int main(void)
         TEST(verify_finds_rows_that_contradict_each_other),
         TEST(a_file_that_may_not_be_written_says_so),
         TEST(d09_a_newer_store_is_refused),
+        TEST(x08_a_newer_store_that_is_compatible_is_used),
         TEST(d09_an_older_store_is_refused_until_it_is_migrated),
         TEST(d09_a_migration_that_fails_leaves_the_old_version),
         TEST(x01_killed_in_mid_migration),

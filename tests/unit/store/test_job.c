@@ -386,7 +386,7 @@ static void every_move_has_its_audit_line(void **state)
     /* Each line begins where the one before ended. */
     assert_int_equal(
         number(fix, "select count(*) from (select from_state, lag(to_state) over (order by id) as before"
-                    " from event where job_id <> '' and to_state <> '') where before <> from_state"),
+                    " from event where job_id <> '' and to_state <> '') as line where before <> from_state"),
         0);
     assert_int_equal(number(fix, "select count(*) from event where job_id <> ''"), 8);
     struct store_event event = last_event(fix, claim.id.text);

@@ -276,7 +276,8 @@ static void the_trail_is_append_only(void **state)
     const char *attempts[] = {
         "update event set what = 'nothing'",
         "delete from event",
-        "insert or replace into event (id, at_ms, who, what) select id, 0, '', '' from event",
+        fix->postgres ? "truncate event"
+                      : "insert or replace into event (id, at_ms, who, what) select id, 0, '', '' from event",
     };
     uint32_t events = count_events(fix, NULL, NULL);
     for (size_t i = 0; i < ARRAY_LEN(attempts); i++) {

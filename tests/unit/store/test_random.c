@@ -13,13 +13,14 @@
 #include "fixture.h"
 #include "model.h"
 
-enum { STEPS = 1500, SEEDS = 6, DAY_LIMIT = 25 };
+enum { STEPS = 1500, SEEDS = 6, POSTGRES_STEPS = 1000, POSTGRES_SEEDS = 2, DAY_LIMIT = 25 };
 
 struct run {
     struct fixture *fix;
     struct model model;
     uint64_t dice;
     int step;
+    int compared; /* jobs, by the present comparison */
     char did[256];
 };
 
@@ -40,9 +41,21 @@ static bool strikes(struct run *run, uint32_t percent)
 
 /* ---- comparing ---- */
 
-static void compare_job(struct run *run, const struct model_job *want)
+static struct model_job *find_job(struct run *run, const char *id)
 {
-    struct store_job have = get_job(run->fix, want->id);
+    for (int i = 0; i < run->model.job_count; i++)
+        if (strcmp(run->model.jobs[i].id.text, id) == 0)
+            return &run->model.jobs[i];
+    broken(run, "there is an unknown job %s", id);
+    return NULL;
+}
+
+static int compare_job(void *ctx, const struct store_job *job)
+{
+    struct run *run = ctx;
+    struct store_job have = *job;
+    const struct model_job *want = find_job(run, job->id.text);
+    run->compared++;
     const struct {
         const char *what;
         int64_t have, want;
@@ -67,19 +80,31 @@ static void compare_job(struct run *run, const struct model_job *want)
         if (numbers[i].have != numbers[i].want)
             broken(run, "job %s: %s is %lld, not %lld", want->id.text, numbers[i].what,
                    (long long)numbers[i].have, (long long)numbers[i].want);
+    return 0;
+}
+
+static int compare_channel(void *ctx, const struct store_channel *have)
+{
+    struct run *run = ctx;
+    const struct model_channel *want = run->model.channels;
+    while (want->id != have->id)
+        want++;
+    if (have->state != want->state || have->until_ms != want->until_ms)
+        broken(run, "channel %s is %s until %lld, not %s until %lld", have->name,
+               channel_state_text(have->state), (long long)have->until_ms, channel_state_text(want->state),
+               (long long)want->until_ms);
+    return 0;
 }
 
 static void compare(struct run *run)
 {
-    for (int i = 0; i < run->model.job_count; i++)
-        compare_job(run, &run->model.jobs[i]);
-    for (int i = 0; i < MODEL_CHANNELS; i++) {
-        const struct model_channel *want = &run->model.channels[i];
-        struct store_channel have = get_channel(run->fix, want->id);
-        if (have.state != want->state || have.until_ms != want->until_ms)
-            broken(run, "channel %d is %s until %lld, not %s until %lld", i, channel_state_text(have.state),
-                   (long long)have.until_ms, channel_state_text(want->state), (long long)want->until_ms);
-    }
+    struct fixture *fix = run->fix;
+    struct store_job_filter all = {.state = -1};
+    run->compared = 0;
+    assert_ok(store_job_list(fix->store, &all, compare_job, run, &fix->err), fix);
+    if (run->compared != run->model.job_count)
+        broken(run, "%d jobs instead of %d", run->compared, run->model.job_count);
+    assert_ok(store_channel_list(fix->store, NULL, compare_channel, run, &fix->err), fix);
 }
 
 static void expect(struct run *run, int have, int want)
@@ -164,15 +189,6 @@ static void check_turn(struct run *run, const struct model_job *taken)
              (other->priority == taken->priority && strcmp(other->id.text, taken->id.text) < 0)))
             broken(run, "%s came before %s", taken->id.text, other->id.text);
     }
-}
-
-static struct model_job *find_job(struct run *run, const char *id)
-{
-    for (int i = 0; i < run->model.job_count; i++)
-        if (strcmp(run->model.jobs[i].id.text, id) == 0)
-            return &run->model.jobs[i];
-    broken(run, "the unknown job %s was claimed", id);
-    return NULL;
 }
 
 static void take_claimed(struct run *run, const struct job_claim *claim)
@@ -382,7 +398,8 @@ static void compare_ledgers(struct run *run)
     assert_int_equal(
         number(fix,
                "select count(*) from (select from_state, lag(to_state) over (partition by job_id order by id)"
-               " as before from event where job_id <> '' and to_state <> '') where before <> from_state"),
+               " as before from event where job_id <> '' and to_state <> '') as line where before <> "
+               "from_state"),
         0);
     assert_int_equal(
         number(fix, "select count(*) from event e where job_id <> '' and from_state <> '' and not exists"
@@ -407,7 +424,8 @@ static void run_seed(uint64_t seed)
         run.model.channels[i] =
             (struct model_channel){.id = make_channel(run.fix, tenant, name), .tenant = i % MODEL_TENANTS};
     }
-    for (run.step = 0; run.step < STEPS; run.step++) {
+    int steps = run.fix->postgres ? POSTGRES_STEPS : STEPS;
+    for (run.step = 0; run.step < steps; run.step++) {
         if (strikes(&run, 10))
             group(&run);
         else
@@ -425,7 +443,8 @@ static void store_and_model_agree(void **state)
     uint64_t seed = 0;
     if (given && !parse_u64(given, &seed))
         fail_msg("SLUICE_SEED=%s is no number", given);
-    for (int i = 0; i < (given ? 1 : SEEDS); i++) {
+    int seeds = given ? 1 : getenv("STORE_TEST_URL") ? POSTGRES_SEEDS : SEEDS;
+    for (int i = 0; i < seeds; i++) {
         if (!given)
             seed = random_u64() >> 1;
         print_message("# SLUICE_SEED=%llu\n", (unsigned long long)seed);

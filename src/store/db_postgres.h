@@ -1,0 +1,71 @@
+/*
+ * Inside the Postgres driver: its connection, shared by the files that make it, use it and tell its errors.
+ *
+ * Nothing is kept in the session: no SET, no advisory lock of the session, no prepared statement by name. So
+ * a transaction may run on any server connection, as PgBouncer's transaction mode hands them out, and a
+ * connection that was lost loses no more than its transaction.
+ */
+#ifndef STORE_DB_POSTGRES_H
+#define STORE_DB_POSTGRES_H
+
+#include <libpq-fe.h>
+
+#include "store/db.h"
+
+struct db_postgres {
+    struct db base;
+    PGconn *conn; /* NULL: there is none now */
+    PQconninfoOption *options;
+    char *name;      /* owned; "host:port/database", for people: the URL may hold a password */
+    char *begin_sql; /* owned */
+    int busy_ms, reply_ms;
+    int changed;    /* rows, by the last statement */
+    bool has_begun; /* a transaction, that may have been lost with its connection since: then it only takes a
+                       rollback */
+};
+
+/* What is sent at once: one statement with its values, or a script of several without. */
+struct postgres_query {
+    const char *sql;
+    bool is_script;
+    int count;
+    const Oid *types;
+    const char *const *values;
+    const int *lengths;
+    const int *formats;
+};
+
+extern const struct db_driver db_postgres_driver;
+
+/* ---- db_postgres_open.c ---- */
+
+/* Makes the connection if there is none, and no transaction was lost with the last. The time for it is
+ * bounded. */
+int postgres_connect(struct db_postgres *db, struct err *err) MUST_CHECK;
+void postgres_disconnect(struct db_postgres *db);
+
+/* ---- db_postgres_exec.c ---- */
+
+/* Waits until the socket is ready (POLLIN, POLLOUT); 1: it is; 0: not until `end_mono_ms`. */
+int postgres_wait(PGconn *conn, short events, int64_t end_mono_ms);
+/* Sends and reads to the end of the (last) result, which the caller clears. A connection that does not answer
+ * in time is dropped. */
+int postgres_exec(struct db_postgres *db, const struct postgres_query *query, PGresult **ret,
+                  struct err *err) MUST_CHECK;
+int postgres_exec_text(struct db_postgres *db, const char *sql, struct err *err) MUST_CHECK; /* a script */
+
+/* ---- db_postgres_commit.c ---- */
+
+/* Where the connection breaks meanwhile, a new one asks what became of it. */
+int postgres_commit(struct db_postgres *db, struct err *err) MUST_CHECK;
+
+/* ---- db_postgres_error.c ---- */
+
+/* Turns a result that is an error into a code and a message that says what to do. */
+int postgres_error(struct db_postgres *db, const PGresult *result, struct err *err) MUST_CHECK;
+/* The same for a connection that could not be made. */
+int postgres_connect_error(struct db_postgres *db, PGconn *conn, struct err *err) MUST_CHECK;
+int postgres_lost(struct db_postgres *db, struct err *err) MUST_CHECK;
+int postgres_hung(struct db_postgres *db, struct err *err) MUST_CHECK;
+
+#endif

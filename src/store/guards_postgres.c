@@ -1,0 +1,57 @@
+/*
+ * What the database itself refuses, whatever program writes to it: the same as guards_sqlite.c, in Postgres's
+ * words. The conditions belong to the triggers, so a function is only called where something is refused.
+ */
+#include "base/buf.h"
+#include "core/job.h"
+#include "store/db.h"
+
+static const char functions[] =
+    "create function refuse() returns trigger language plpgsql as $guard$\n"
+    "begin raise exception using errcode = 'check_violation', message = tg_argv[0]; end $guard$;\n"
+    "create function refuse_move() returns trigger language plpgsql as $guard$\n"
+    "begin raise exception using errcode = 'check_violation',"
+    " message = format('a job cannot go from %s to %s', old.state, new.state); end $guard$;\n";
+
+static void build_move_guard(struct buf *sql)
+{
+    const char *comma = "";
+    buf_puts(sql, "create trigger job_move_guard before update of state on job for each row"
+                  " when (old.state || ' ' || new.state not in (");
+    for (int from = 0; from < JOB_STATE_COUNT; from++)
+        for (int to = 0; to < JOB_STATE_COUNT; to++)
+            if (job_move_is_allowed((enum job_state)from, (enum job_state)to)) {
+                buf_printf(sql, "%s'%s %s'", comma, job_state_text((enum job_state)from),
+                           job_state_text((enum job_state)to));
+                comma = ", ";
+            }
+    buf_puts(sql, ")) execute function refuse_move();\n");
+}
+
+static void build_refusal(struct buf *sql, const char *name, const char *when, const char *message)
+{
+    buf_printf(sql, "create trigger %s before %s execute function refuse('%s');\n", name, when, message);
+}
+
+void db_postgres_build_guards(struct buf *sql)
+{
+    buf_puts(sql, functions);
+    build_move_guard(sql);
+    build_refusal(sql, "job_begin_guard",
+                  "insert on job for each row when (new.state not in ('queued', 'held'))",
+                  "a job begins queued or held");
+    build_refusal(sql, "job_channel_guard",
+                  "update of id, tenant_id, channel_id on job for each row when (new.id <> old.id"
+                  " or new.tenant_id <> old.tenant_id or new.channel_id <> old.channel_id)",
+                  "a job never changes its channel");
+    build_refusal(sql, "job_epoch_guard",
+                  "update of lease_epoch on job for each row when (new.lease_epoch < old.lease_epoch)",
+                  "a lease epoch never goes back");
+    build_refusal(sql, "job_video_guard",
+                  "update of video_id on job for each row"
+                  " when (old.state = 'completed' and new.video_id is distinct from old.video_id)",
+                  "the video of a completed job never changes");
+    build_refusal(sql, "event_guard", "update or delete on event for each row",
+                  "the audit trail is append-only");
+    build_refusal(sql, "event_truncate_guard", "truncate on event", "the audit trail is append-only");
+}

@@ -1,0 +1,233 @@
+#!/usr/bin/python3
+"""A throw-away PostgreSQL server for tests, and PgBouncer before it where asked for.
+
+    with Cluster() as cluster:
+        url = cluster.new_database()
+
+    tests/support/postgres.py [--bouncer] [--durable] run COMMAND...
+
+`run` starts a server unless $SLUICE_TEST_POSTGRES names the folder of one that runs, gives the command
+STORE_TEST_URL (where the store is to be found) and STORE_TEST_ADMIN_URL (the server itself, as a superuser),
+and ends with the command's exit code. `serve` starts one, prints its folder and runs until its standard input
+ends.
+
+Everything is in one new folder beneath $TMPDIR; the server listens on a socket in it and nowhere else. It never
+runs as root: if root starts it, it runs as the user `postgres` or `nobody`.
+"""
+
+import argparse
+import contextlib
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+
+PORT = 5432  # only part of the socket's name
+
+
+def find_bin():
+    on_path = shutil.which("initdb")
+    folders = [pathlib.Path(on_path).resolve().parent] if on_path else []
+    folders += sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    for folder in folders:
+        if (folder / "postgres").exists():
+            return folder
+    return None
+
+
+def available():
+    return find_bin() is not None
+
+
+def server_user():
+    """(uid, gid) of whom the server runs as; None: as whoever runs this."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        with contextlib.suppress(KeyError):
+            found = pwd.getpwnam(name)
+            return found.pw_uid, found.pw_gid
+    raise RuntimeError("there is no ordinary user to run PostgreSQL as")
+
+
+def url(folder, database, port=PORT, **options):
+    query = urllib.parse.urlencode({"host": str(folder), "port": port, "user": "postgres", **options})
+    return f"postgresql:///{database}?{query}"
+
+
+class Cluster:
+    """`durable`: with fsync, as in production; else as fast as it gets. `settings` go to postgresql.conf."""
+
+    def __init__(self, durable=False, **settings):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sluice-pg-"))
+        self.user = server_user()
+        self.data = self.folder / "data"
+        self.log = self.folder / "log"
+        self.databases = 0
+        self.bouncer = None
+        self.folder.chmod(0o755)
+        if self.user:
+            os.chown(self.folder, *self.user)
+        self.settings = {"listen_addresses": "''", "unix_socket_directories": f"'{self.folder}'", "port": PORT,
+                         "logging_collector": "off", "max_connections": 60, "shared_buffers": "64MB",
+                         "deadlock_timeout": "200ms",
+                         **({} if durable else {"fsync": "off", "full_page_writes": "off"}), **settings}
+        try:
+            self._make()
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def _make(self):
+        # Not the C locale: an order that only bytes have must be asked for.
+        self.run("initdb", "-D", self.data, "-U", "postgres", "-N", "-A", "trust", "-E", "UTF8", "--no-instructions",
+                 "--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US")
+        self.configure()
+
+    def configure(self, **settings):
+        self.settings.update(settings)
+        lines = "".join(f"{key} = {value}\n" for key, value in self.settings.items())
+        (self.data / "postgresql.auto.conf").write_text(lines)
+
+    def _as_user(self):
+        if self.user:
+            os.setgroups([])
+            os.setgid(self.user[1])
+            os.setuid(self.user[0])
+
+    def run(self, program, *args, check=True):
+        done = subprocess.run([str(find_bin() / program), *map(str, args)], preexec_fn=self._as_user, cwd=self.folder,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if check and done.returncode != 0:
+            raise RuntimeError(f"{program}: {done.stdout.decode(errors='replace')}")
+        return done
+
+    def start(self):
+        log = self.log.open("ab")
+        self.process = subprocess.Popen([str(find_bin() / "postgres"), "-D", str(self.data)], cwd=self.folder,
+                                        preexec_fn=self._as_user, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        log.close()
+        give_up = time.monotonic() + 30
+        while not (self.data / "postmaster.pid").exists() or "ready" not in self._pid_file():
+            if self.process.poll() is not None or time.monotonic() > give_up:
+                raise RuntimeError(f"PostgreSQL does not start: {self.log.read_text(errors='replace')}")
+            time.sleep(0.01)
+
+    def _pid_file(self):
+        with contextlib.suppress(OSError):
+            return (self.data / "postmaster.pid").read_text()
+        return ""
+
+    def stop(self, mode="immediate"):
+        """`immediate`: as if the machine had died; `fast`: orderly."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGQUIT if mode == "immediate" else signal.SIGINT)
+            self.process.wait(30)
+
+    def close(self):
+        if self.bouncer:
+            self.bouncer.kill()
+            self.bouncer.wait()
+        if getattr(self, "process", None):
+            self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # ---- databases
+
+    @property
+    def admin_url(self):
+        return url(self.folder, "postgres")
+
+    def sql(self, text, database="postgres"):
+        """Runs it and returns what psql prints, unaligned and without headings."""
+        done = self.run("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", self.folder, "-p", PORT,
+                        "-U", "postgres", "-d", database, "-c", text)
+        return done.stdout.decode().strip()
+
+    def new_database(self):
+        self.databases += 1
+        name = f"sluice{self.databases}"
+        self.sql(f"create database {name}")
+        return url(self.folder, name)
+
+
+def start_bouncer(folder):
+    """PgBouncer in transaction mode before the server in that folder: (process, port). Each transaction of a client gets
+    the server connection that was unused for longest, so what depends on the session's state fails."""
+    port = 6432
+    config = folder / f"bouncer-{os.getpid()}.ini"
+    home = pathlib.Path(tempfile.mkdtemp(prefix="bouncer-", dir=folder))
+    home.chmod(0o777)
+    config.write_text(
+        f"[databases]\n* = host={folder} port={PORT} user=postgres\n[pgbouncer]\nlisten_addr =\nlisten_port = {port}\n"
+        f"unix_socket_dir = {home}\nauth_type = any\npool_mode = transaction\ndefault_pool_size = 4\n"
+        "server_round_robin = 1\nmin_pool_size = 2\nserver_reset_query =\nlogfile = \nmax_client_conn = 100\n")
+    config.chmod(0o644)
+    user = server_user()
+
+    def as_user():
+        if user:
+            os.setgroups([])
+            os.setgid(user[1])
+            os.setuid(user[0])
+
+    program = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
+    process = subprocess.Popen([program, "-q", str(config)], preexec_fn=as_user, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=(home / "log").open("wb"))
+    give_up = time.monotonic() + 10
+    while not (home / f".s.PGSQL.{port}").exists():
+        if process.poll() is not None or time.monotonic() > give_up:
+            raise RuntimeError(f"PgBouncer does not start: {(home / 'log').read_text(errors='replace')}")
+        time.sleep(0.01)
+    return process, home, port
+
+
+# ---- commands
+
+def run(folder, options):
+    env = dict(os.environ, STORE_TEST_ADMIN_URL=url(folder, "{database}"), STORE_TEST_URL=url(folder, "{database}"))
+    bouncer = None
+    if options.bouncer:
+        bouncer, home, port = start_bouncer(folder)
+        env["STORE_TEST_URL"] = url(home, "{database}", port)
+    try:
+        return subprocess.run(options.command, env=env).returncode
+    finally:
+        if bouncer:
+            bouncer.kill()
+            bouncer.wait()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["run", "serve"])
+    parser.add_argument("--bouncer", action="store_true", help="PgBouncer in between, in transaction mode")
+    parser.add_argument("--durable", action="store_true", help="with fsync")
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    options = parser.parse_args()
+    shared = os.environ.get("SLUICE_TEST_POSTGRES")
+    if options.what == "run" and shared and not options.durable:
+        return run(pathlib.Path(shared), options)
+    with Cluster(options.durable) as cluster:
+        if options.what == "run":
+            return run(cluster.folder, options)
+        print(cluster.folder, flush=True)
+        sys.stdin.read()
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
