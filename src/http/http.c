@@ -437,6 +437,7 @@ void http_abort(struct http_request *request)
 
 static void free_http(struct http *http)
 {
+    kept_release(&http->sockets);
     mem_free((char *)http->config.ca_file);
     if (http->config.proxy)
         explicit_bzero((char *)http->config.proxy, strlen(http->config.proxy));

@@ -25,8 +25,8 @@ struct http_request;
 /* How an exchange ended below HTTP; core/event.h's `enum transport` follows it in the worker. */
 enum http_end {
     HTTP_OK,       /* a whole reply was read */
-    HTTP_CONNECT,  /* refused, unreachable, DNS, no connection in time, a handshake that broke: nothing was
-                      sent */
+    HTTP_CONNECT,  /* refused, unreachable, DNS, no connection in time, a handshake that broke, an address
+                      that no name may lead to: nothing was sent */
     HTTP_TIMEOUT,  /* low speed, total or reply deadline, after sending began */
     HTTP_BROKEN,   /* reset, cut, bad record */
     HTTP_TLS,      /* certificate or protocol not acceptable */

@@ -34,6 +34,12 @@ void kept_forget(struct kept_list *list, int fd)
     }
 }
 
+void kept_release(struct kept_list *list)
+{
+    while (!LIST_EMPTY(list))
+        kept_forget(list, LIST_FIRST(list)->fd);
+}
+
 union address {
     struct sockaddr any;
     struct sockaddr_in v4;

@@ -17,6 +17,7 @@ LIST_HEAD(kept_list, kept_socket);
 
 void kept_add(struct kept_list *list, int fd);
 void kept_forget(struct kept_list *list, int fd);
+void kept_release(struct kept_list *list); /* curl closes some sockets without telling */
 /* The connection from our port to their address, where the other side has ended it: nothing can be sent on it
  * from now on. False: it lives, or it is not known. */
 bool kept_retire_dead(struct kept_list *list, int our_port, const char *their_ip);

@@ -80,7 +80,8 @@ static const struct conf_key keys[] = {
     {FIELD(read_timeout_ms), .type = CONF_DURATION, .default_value = "30s", .min = 100, .max = 3600000,
      .help = "For one read of a source file, so that a hanging disk or network mount is noticed."},
     {FIELD(api_root), .type = CONF_TEXT, .default_value = "https://www.googleapis.com",
-     .help = "The API's scheme and host."},
+     .help = "The API's scheme and host. A name must lead to a public address; a private one is used only "
+             "where it stands here itself, or behind the proxy."},
     {FIELD(ca_file), .type = CONF_PATH, .default_help = "the system's",
      .help = "PEM file of the certificate authorities to trust, instead of the system's."},
     {FIELD(proxy), .type = CONF_TEXT, .default_help = "none",
