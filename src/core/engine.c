@@ -16,6 +16,7 @@ void engine_config_defaults(struct engine_config *config)
         .retry_cap_ms = RETRY_CAP_MS,
         .retry_tries_max = RETRY_TRIES_MAX,
         .job_life_ms = JOB_LIFE_MS,
+        .quota_soft_percent = QUOTA_SOFT_PERCENT,
         .progress_every_ms = PROGRESS_EVERY_MS,
         .check_video = true,
     };

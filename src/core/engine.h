@@ -28,6 +28,7 @@ struct engine_config {
     int64_t retry_cap_ms;
     uint32_t retry_tries_max;
     int64_t job_life_ms;
+    uint32_t quota_soft_percent; /* 1 to 100: jobs of usual priority may use this part of the day's uploads */
     int64_t progress_every_ms; /* progress is stored at most this often, unless many chunks were sent since */
     bool reconcile_restarts;   /* absence believed: true = new session, false (default) = hold `ambiguous` */
     bool check_video;          /* confirm each new video with videos.list (1 unit) before `completed` */

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "core/limits.h"
+#include "core/window.h"
 
 struct job_id {
     char text[JOB_ID_SIZE];
@@ -96,6 +97,7 @@ struct job_claim {
     int64_t channel_id;
     int64_t lease_epoch;
     uint64_t size_bytes;
+    int priority;         /* over 0: raised; may use what the soft limit keeps back */
     uint32_t waits;       /* how often it was given back without progress */
     enum job_state state; /* UPLOADING or FINISHING: as the claim left it */
     bool cancel_wanted;
@@ -111,9 +113,10 @@ struct job_claim {
     /* after the video exists */
     char video_id[VIDEO_ID_SIZE]; /* "" : none yet */
     uint32_t check_looks;
-    /* daily limits of its client */
+    /* daily limits of its client, and of its channel (0: none) */
     uint32_t uploads_per_day;
     uint32_t units_per_day;
+    uint32_t channel_uploads_per_day;
 };
 
 /* One entry of the audit trail, made by the engine beside the change that it tells of. */
@@ -176,8 +179,14 @@ struct job_write {
     enum quota_bucket
         charge; /* reserved in the same write; a full bucket answers WRITE_QUOTA_FULL, nothing is written */
     uint32_t charge_amount;
-    uint32_t charge_limit; /* 0: count, but do not refuse */
-    int32_t pacific_day;   /* days since 1970-01-01 of the day in Los Angeles */
+    uint32_t charge_limit;         /* of all the client's channels; 0: count, but do not refuse */
+    uint32_t charge_channel_limit; /* of this channel alone; 0: none */
+    enum quota_bucket spent; /* YouTube says that the client's day is used up, whatever our ledger says: it is
+                                brought up to spent_limit, and what was missing is kept as drift */
+    uint32_t spent_limit;
+    int32_t pacific_day; /* of charge and spent: days since 1970-01-01 of the day in Los Angeles */
+
+    enum feedback feedback; /* what the end of this lease teaches the channel's window */
 
     bool set_channel; /* the channel's state; its other jobs that are not leased follow */
     enum channel_state channel;

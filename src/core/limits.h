@@ -53,6 +53,7 @@
 #define LOOK_PAGES_MAX       4      /* pages of the uploads playlist in one look, each with one videos.list */
 #define RECONCILE_SKEW_MS    600000 /* YouTube's clock against ours, when a video's time is compared */
 #define CHECK_LOOKS_MAX      6      /* videos.list without the new video before an alarm (P15) */
+#define QUOTA_SOFT_PERCENT   90     /* of a client's uploads; what is above is for raised priority */
 #define QUOTA_JITTER_MS      300000 /* resume this much after midnight Pacific, at random */
 
 /* ---- leases (docs/faults.md section 4) ---- */
@@ -61,6 +62,11 @@
 #define TAKEOVER_DELAY_MS 5000  /* a lease that ran out is taken over this much later */
 #define POLL_MS           1000  /* claims are tried at least this often, jittered */
 #define CLAIM_BATCH_MAX   32
+
+/* ---- a channel's window (docs/faults.md section 3; window.h) ---- */
+#define WINDOW_START   5
+#define WINDOW_MAX     20
+#define WINDOW_REST_MS 300000 /* after a failed cohort, before one job may try */
 
 /* ---- the engine ---- */
 #define CONCURRENCY_DEFAULT 16

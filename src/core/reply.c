@@ -51,7 +51,7 @@ void reply_on_token(struct engine *engine, struct slot *slot, const struct event
         break;
     case TOKEN_TRANSIENT: {
         struct audit_note note = note_make("no token yet", "tokenUnavailable", event->token.message);
-        retry_later(engine, slot, &note, event->token.retry_after_ms);
+        retry_without_blame(engine, slot, &note, event->token.retry_after_ms);
         break;
     }
     case TOKEN_NONE:
@@ -76,7 +76,7 @@ static void source_unreadable(struct engine *engine, struct slot *slot, const ch
     if (slot->job.waits >= SOURCE_WAITS_MAX)
         settle_hold_until(slot, CAUSE_SOURCE_MISSING, 0, &note);
     else
-        retry_later(engine, slot, &note, -1);
+        retry_without_blame(engine, slot, &note, -1);
 }
 
 void reply_on_source(struct engine *engine, struct slot *slot, const struct event *event)
@@ -108,7 +108,7 @@ void reply_on_opened(struct engine *engine, struct slot *slot, enum open_result 
                     "the stored session URL does not open: wrong key, or the row was changed");
     } else {
         struct audit_note note = note_make("session not opened", "brokerUnavailable", "");
-        retry_later(engine, slot, &note, -1);
+        retry_without_blame(engine, slot, &note, -1);
     }
 }
 
@@ -287,6 +287,13 @@ static void on_refused(struct engine *engine, struct slot *slot, const struct re
         settle_fail(slot, &note);
 }
 
+/* videos.insert has a bucket of its own; what goes on in its session belongs to it [quota]. */
+static enum quota_bucket bucket_of(enum action_type doing)
+{
+    bool is_upload = doing == ACTION_START || doing == ACTION_PUT || doing == ACTION_QUERY;
+    return is_upload ? BUCKET_UPLOADS : BUCKET_UNITS;
+}
+
 static void on_verdict(struct engine *engine, struct slot *slot, enum action_type doing,
                        const struct reply *reply, bool in_session)
 {
@@ -306,7 +313,7 @@ static void on_verdict(struct engine *engine, struct slot *slot, enum action_typ
         on_unauthorized(slot, reply, in_session);
         break;
     case VERDICT_QUOTA:
-        settle_quota(engine, slot, &note);
+        settle_quota(engine, slot, bucket_of(doing), &note);
         break;
     case VERDICT_CHANNEL_LIMIT:
         on_channel_limit(engine, slot, &note);
@@ -333,6 +340,8 @@ static void on_transport(struct engine *engine, struct slot *slot, const struct 
         settle_source_changed(slot, reply->message);
     else if (reply->transport == TRANSPORT_SOURCE_IO)
         source_unreadable(engine, slot, reply->message);
+    else if (reply->transport == TRANSPORT_LOCAL)
+        retry_without_blame(engine, slot, &note, -1);
     else
         retry_later(engine, slot, &note, -1);
     if (reply->transport == TRANSPORT_TLS || reply->transport == TRANSPORT_LOCAL)
@@ -439,6 +448,7 @@ static void on_check(struct engine *engine, struct slot *slot, const struct repl
     } else {
         struct audit_note note = note_make("video not seen yet", "videoNotSeen", slot->job.video_id);
         slot->last_error = note;
+        slot->is_blameless = true;
         settle_wait(engine, slot, 0);
         slot->outcome.set_check_looks = true;
         slot->outcome.check_looks = slot->job.check_looks;

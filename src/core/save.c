@@ -136,6 +136,13 @@ static void write_again(struct engine *engine, struct slot *slot)
     slot->wake_mono_ms = slot->not_before_mono_ms;
 }
 
+static const char *quota_message(const struct slot *slot)
+{
+    if (slot->job.priority > 0)
+        return "today's uploads of this client or channel are used up";
+    return "today's uploads of this client or channel are used up, but for what is kept for raised priority";
+}
+
 void save_on_stored(struct engine *engine, struct slot *slot, enum write_result result)
 {
     switch (result) {
@@ -146,9 +153,8 @@ void save_on_stored(struct engine *engine, struct slot *slot, enum write_result 
         slot_lose(engine, slot, "another worker has the job");
         break;
     case WRITE_QUOTA_FULL: {
-        struct audit_note note =
-            note_make("quota reached", "uploadsPerDay", "today's uploads of this client are spent");
-        settle_quota(engine, slot, &note);
+        struct audit_note note = note_make("quota reached", "uploadsPerDay", quota_message(slot));
+        settle_quota(engine, slot, BUCKET_NONE, &note);
         break;
     }
     case WRITE_VIDEO_TAKEN: {

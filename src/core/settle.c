@@ -137,6 +137,7 @@ void settle_wait(struct engine *engine, struct slot *slot, int64_t at_least_ms)
     settle_wait_until(slot, engine->now.wall_ms + pause, &note);
     slot->outcome.set_waits = true;
     slot->outcome.waits = slot->job.waits + 1;
+    slot->outcome.feedback = slot->is_blameless ? FEEDBACK_NONE : FEEDBACK_TROUBLE;
 }
 
 void settle_give_back(struct engine *engine, struct slot *slot)
@@ -158,6 +159,7 @@ void settle_completed(struct slot *slot)
     struct audit_note note = note_make("completed", slot->warning[0] ? "warning" : "", slot->warning);
     if (!settle(slot, JOB_COMPLETED, CAUSE_NONE, 0, &note))
         return;
+    slot->outcome.feedback = FEEDBACK_GOOD;
     slot->outcome.clear_error = !slot->warning[0];
     slot->outcome.set_error = slot->warning[0];
 }
@@ -173,15 +175,21 @@ void settle_channel(struct slot *slot, enum channel_state state, int64_t until_m
     slot->outcome.channel_until_ms = until_ms;
 }
 
-void settle_quota(struct engine *engine, struct slot *slot, const struct audit_note *note)
+void settle_quota(struct engine *engine, struct slot *slot, enum quota_bucket spent,
+                  const struct audit_note *note)
 {
+    if (slot->settling)
+        return;
     int64_t midnight = pacific_next_midnight_ms(engine->now.wall_ms);
     settle_hold_until(slot, CAUSE_QUOTA,
                       midnight + jitter_between(1000, QUOTA_JITTER_MS, engine_entropy(engine)), note);
+    slot->outcome.spent = spent;
+    slot->outcome.spent_limit = spent == BUCKET_UPLOADS ? slot->job.uploads_per_day : slot->job.units_per_day;
+    slot->outcome.pacific_day = pacific_day(engine->now.wall_ms);
 }
 
-void retry_later(struct engine *engine, struct slot *slot, const struct audit_note *note,
-                 int64_t retry_after_ms)
+static void back_off(struct engine *engine, struct slot *slot, const struct audit_note *note,
+                     int64_t retry_after_ms)
 {
     slot->last_error = *note;
     if (retry_after_ms > RETRY_AFTER_CAP_MS)
@@ -202,4 +210,18 @@ void retry_later(struct engine *engine, struct slot *slot, const struct audit_no
     slot->wake_mono_ms = slot->not_before_mono_ms;
     trace(engine, slot, "retry %u in %lld ms: %s", slot->tries,
           (long long)(slot->not_before_mono_ms - engine->now.mono_ms), note->reason);
+}
+
+void retry_later(struct engine *engine, struct slot *slot, const struct audit_note *note,
+                 int64_t retry_after_ms)
+{
+    slot->is_blameless = false;
+    back_off(engine, slot, note, retry_after_ms);
+}
+
+void retry_without_blame(struct engine *engine, struct slot *slot, const struct audit_note *note,
+                         int64_t retry_after_ms)
+{
+    slot->is_blameless = true;
+    back_off(engine, slot, note, retry_after_ms);
 }

@@ -77,6 +77,7 @@ struct slot {
     int64_t not_before_mono_ms; /* backing off until then */
     int64_t wake_mono_ms;       /* the tick that is wanted for it; INT64_MAX: an answer will wake it */
     struct audit_note last_error;
+    bool is_blameless; /* … and it was not the channel's */
 
     /* ---- the outcome, once it is decided ---- */
     bool settling;
@@ -182,10 +183,17 @@ void settle_cancelled(struct slot *slot);
 void settle_completed(struct slot *slot);
 void settle_channel(struct slot *slot, enum channel_state state, int64_t until_ms,
                     const struct audit_note *note);
-void settle_quota(struct engine *engine, struct slot *slot, const struct audit_note *note);
-/* Backs off in place, or gives the lease back where that has gone on for too long. */
+/* `spent`: the bucket that YouTube says is used up; BUCKET_NONE: our own ledger said so. */
+void settle_quota(struct engine *engine, struct slot *slot, enum quota_bucket spent,
+                  const struct audit_note *note);
+/* Backs off in place, or gives the lease back where that has gone on for too long; the channel's window
+ * learns. */
 void retry_later(struct engine *engine, struct slot *slot, const struct audit_note *note,
                  int64_t retry_after_ms);
+/* As retry_later(), where what fails is here (disk, descriptors, broker) or at the token endpoint: no
+ * channel's window shrinks for it. */
+void retry_without_blame(struct engine *engine, struct slot *slot, const struct audit_note *note,
+                         int64_t retry_after_ms);
 
 struct audit_note note_make(const char *what, const char *reason, const char *message);
 struct audit_note note_of_reply(const char *what, const struct reply *reply);

@@ -36,12 +36,22 @@ static void charge(struct engine *engine, struct job_write *write, enum quota_bu
     write->pacific_day = pacific_day(engine->now.wall_ms);
 }
 
+/* The soft limit keeps the last part of the day's uploads for raised priority; a small limit is not cut to
+ * nothing. */
+static uint32_t uploads_limit(const struct engine *engine, const struct slot *slot)
+{
+    uint32_t limit = slot->job.uploads_per_day;
+    uint64_t kept = (uint64_t)limit * (100 - engine->config.quota_soft_percent) / 100;
+    return slot->job.priority > 0 ? limit : limit - (uint32_t)kept;
+}
+
 /* A start is refused here when the day's uploads are spent; looks are only counted, since a video's fate
  * hangs on them. */
 static void reserve_start(struct engine *engine, struct slot *slot)
 {
     struct job_write write = save_write(slot);
-    charge(engine, &write, BUCKET_UPLOADS, 1, slot->job.uploads_per_day);
+    charge(engine, &write, BUCKET_UPLOADS, 1, uploads_limit(engine, slot));
+    write.charge_channel_limit = slot->job.channel_uploads_per_day;
     write.count_attempt = true;
     write.note = note_make("attempt started", "", "");
     save_begin(engine, slot, STORE_RESERVE, &write);

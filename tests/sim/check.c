@@ -129,6 +129,10 @@ void check_end(struct world *world)
     if (is_clean(world) && world->request_count != needed)
         broken(world, "I6: nothing went wrong, yet %llu requests were made where %llu do",
                (unsigned long long)world->request_count, (unsigned long long)needed);
+    for (uint32_t i = 0; i < QUOTA_DAYS_MAX && world->faults[FAULT_WALL_JUMP] == 0; i++)
+        if (world->quota[i].refused_count > WORKERS_MAX * SLOTS_A_WORKER)
+            broken(world, "H05: day %d: %u starts although it was known that the day is spent",
+                   world->quota[i].day, world->quota[i].refused_count);
     for (uint32_t i = 0; i < QUOTA_DAYS_MAX; i++)
         if (world->quota[i].charged > world->quota[i].ledger && world->faults[FAULT_WALL_JUMP] == 0)
             broken(world, "I8: day %d: %u starts charged, %u in the ledger", world->quota[i].day,

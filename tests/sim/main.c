@@ -40,6 +40,7 @@ static void make_jobs(struct world *world)
         struct model_job *job = &world->jobs[i];
         snprintf(job->id.text, sizeof(job->id.text), "j%u", i);
         job->channel = draw_below(world, world->channel_count);
+        job->priority = draw_below(world, 5) == 0;
         job->size_bytes =
             1 + draw(world) % (draw_below(world, 3) ? 4 * CHUNK_GRANULE_BYTES : CHUNK_GRANULE_BYTES);
         if (draw_below(world, 20) == 0)
@@ -83,6 +84,8 @@ static void begin(struct world *world, const struct options *options)
     draw_faults(world);
     configure(world);
     make_jobs(world);
+    for (uint32_t i = 0; i < CHANNELS_MAX; i++)
+        world->channels[i].window = window_new();
     for (uint32_t i = 0; i < world->worker_count; i++) {
         world->workers[i].index = i;
         worker_start(world, &world->workers[i]);

@@ -84,7 +84,8 @@ struct model_job {
     enum job_state state;
     enum job_cause cause;
     int64_t next_at_ms;
-    uint32_t channel, client;
+    uint32_t channel;
+    int priority;
     uint64_t size_bytes;
     int64_t lease_epoch, lease_until_ms; /* 0: not leased */
     bool cancel_wanted;
@@ -155,6 +156,7 @@ struct channel_model {
     enum channel_state state;
     int64_t until_ms;
     bool revoked;
+    struct window window;
 };
 
 struct world {
@@ -178,6 +180,9 @@ struct world {
     struct {
         int32_t day;
         uint32_t ledger, charged;
+        bool spent;             /* YouTube refuses whatever our ledger says */
+        uint32_t refused_count; /* starts refused although the ledger knew (H05) */
+        bool is_known;
     } quota[QUOTA_DAYS_MAX];
     uint64_t fault_count, request_count, event_count, standing_count;
     bool failed;
@@ -202,7 +207,7 @@ uint32_t store_claim_model(struct world *world, uint32_t max, struct job_claim *
 enum write_result store_write_model(struct world *world, const struct job_write *write, uint32_t session,
                                     uint32_t *ret_job);
 void store_renew_model(struct world *world, const struct action *action, struct event *ret);
-int64_t store_next_claimable_ms(const struct world *world);
+int64_t store_next_claimable_ms(struct world *world);
 void store_set_channel(struct world *world, uint32_t channel, enum channel_state state, int64_t until_ms);
 void store_move(struct world *world, struct model_job *job, enum job_state to, enum job_cause cause);
 uint32_t store_find(struct world *world, const struct job_id *id);

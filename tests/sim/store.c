@@ -25,12 +25,35 @@ void store_move(struct world *world, struct model_job *job, enum job_state to, e
 
 /* ---- claims ---- */
 
-static bool channel_allows(struct world *world, const struct model_job *job)
+static uint32_t uploads_limit(const struct world *world, const struct model_job *job)
+{
+    uint32_t limit = world->uploads_per_day;
+    return job->priority > 0 ? limit : limit - limit * (100 - world->config.quota_soft_percent) / 100;
+}
+
+/* Only a start costs an upload: what has a session, or a video, goes on. */
+static bool quota_allows(struct world *world, const struct model_job *job)
+{
+    const uint32_t row = quota_row(world, pacific_day(wall_now(world)));
+    return job->session || world->quota[row].ledger < uploads_limit(world, job);
+}
+
+static bool window_allows(struct world *world, const struct model_job *job)
+{
+    uint32_t leased = 0;
+    for (uint32_t i = 0; i < world->job_count; i++)
+        leased += world->jobs[i].channel == job->channel && world->jobs[i].lease_until_ms > wall_now(world);
+    return leased < window_places(world->channels[job->channel].window, wall_now(world));
+}
+
+static bool is_allowed(struct world *world, const struct model_job *job)
 {
     struct channel_model *channel = &world->channels[job->channel];
     if (channel->state == CHANNEL_LIMITED && channel->until_ms <= wall_now(world))
         store_set_channel(world, job->channel, CHANNEL_ACTIVE, 0);
-    return channel->state == CHANNEL_ACTIVE || job->cancel_wanted || job->video_id[0];
+    if (job->cancel_wanted || job->video_id[0])
+        return true;
+    return channel->state == CHANNEL_ACTIVE && quota_allows(world, job) && window_allows(world, job);
 }
 
 /* From when on a job may be claimed; INT64_MAX: only after something else happened. */
@@ -56,14 +79,30 @@ static int64_t claimable_from_ms(const struct model_job *job)
     return INT64_MAX;
 }
 
-int64_t store_next_claimable_ms(const struct world *world)
+static int64_t later_of(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* … and from when on its channel and its client's quota let it go. */
+static int64_t allowed_from_ms(struct world *world, const struct model_job *job)
+{
+    const struct channel_model *channel = &world->channels[job->channel];
+    int64_t at = claimable_from_ms(job);
+    if (job->cancel_wanted || job->video_id[0])
+        return at;
+    if (channel->state == CHANNEL_LIMITED)
+        at = later_of(at, channel->until_ms);
+    if (!quota_allows(world, job))
+        at = later_of(at, pacific_next_midnight_ms(wall_now(world)));
+    return later_of(at, channel->window.rest_until_ms);
+}
+
+int64_t store_next_claimable_ms(struct world *world)
 {
     int64_t next = INT64_MAX;
     for (uint32_t i = 0; i < world->job_count; i++) {
-        int64_t at = claimable_from_ms(&world->jobs[i]);
-        if (world->channels[world->jobs[i].channel].state == CHANNEL_LIMITED &&
-            at < world->channels[world->jobs[i].channel].until_ms)
-            at = world->channels[world->jobs[i].channel].until_ms;
+        int64_t at = allowed_from_ms(world, &world->jobs[i]);
         next = at < next ? at : next;
     }
     return next == INT64_MAX ? next : next - SIM_EPOCH_MS;
@@ -90,6 +129,7 @@ static struct job_claim claim_of(struct world *world, uint32_t index)
         .channel_id = job->channel + 1,
         .lease_epoch = job->lease_epoch,
         .size_bytes = job->size_bytes,
+        .priority = job->priority,
         .waits = job->waits,
         .state = job->state,
         .cancel_wanted = job->cancel_wanted,
@@ -116,7 +156,7 @@ uint32_t store_claim_model(struct world *world, uint32_t max, struct job_claim *
     for (uint32_t n = 0; n < world->job_count && count < max; n++) {
         uint32_t i = (first + n) % world->job_count;
         struct model_job *job = &world->jobs[i];
-        if (claimable_from_ms(job) > wall_now(world) || !channel_allows(world, job))
+        if (claimable_from_ms(job) > wall_now(world) || !is_allowed(world, job))
             continue;
         store_move(world, job, job->video_id[0] ? JOB_FINISHING : JOB_UPLOADING, CAUSE_NONE);
         job->lease_epoch++;
@@ -242,6 +282,17 @@ static void apply_state(struct world *world, struct model_job *job, const struct
     }
 }
 
+/* YouTube's word is the truth: what our ledger did not know of was spent by others. */
+static void apply_spent(struct world *world, const struct job_write *write)
+{
+    if (write->spent != BUCKET_UPLOADS)
+        return;
+    uint32_t row = quota_row(world, write->pacific_day);
+    world->quota[row].is_known = true;
+    if (world->quota[row].ledger < write->spent_limit)
+        world->quota[row].ledger = write->spent_limit;
+}
+
 enum write_result store_write_model(struct world *world, const struct job_write *write, uint32_t session,
                                     uint32_t *ret_job)
 {
@@ -257,6 +308,8 @@ enum write_result store_write_model(struct world *world, const struct job_write 
             return WRITE_QUOTA_FULL;
         world->quota[row].ledger += write->charge_amount;
     }
+    apply_spent(world, write);
+    window_learn(&world->channels[job->channel].window, write->feedback, wall_now(world));
     apply_session(world, job, write, session);
     apply_counts(job, write);
     apply_state(world, job, write);

@@ -39,7 +39,10 @@ void youtube_start(struct world *world, uint32_t job, struct reply *ret, uint32_
     world->quota[day].charged++; /* even an invalid request costs */
     if (refuses(world, row->channel, ret))
         return;
-    if (strikes(world, FAULT_DAY_QUOTA)) {
+    if (strikes(world, FAULT_DAY_QUOTA))
+        world->quota[day].spent = true; /* by somebody else's program of the same project */
+    if (world->quota[day].spent) {
+        world->quota[day].refused_count += world->quota[day].is_known;
         set_reason(
             ret, 429, "rateLimitExceeded",
             "Quota exceeded for quota metric 'Video Uploads' and limit 'Video Uploads per day' of service");

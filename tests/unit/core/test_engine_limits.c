@@ -1,4 +1,5 @@
 /* Faults H01 to H06: what passes, and what is spent. */
+#include "core/pacific.h"
 #include "harness.h"
 
 static const char day_message[] = "Quota exceeded for quota metric 'Video Uploads' and limit 'Video Uploads "
@@ -47,6 +48,7 @@ static void h01_pauses_grow_then_the_lease_is_given_back(void **state)
         answer(h, reply_of(503));
     }
     EXPECT(h, "store -> waiting release confirmed 262144 chunk 262144+262144 waits 1 (http 503)");
+    assert_int_equal(h->write.feedback, FEEDBACK_TROUBLE);
     assert_outcome(h, JOB_WAITING, CAUSE_NONE, WAIT_BASE_MS / 2, WAIT_BASE_MS);
     answer_stored(h, WRITE_OK);
     EXPECT(h, "forget");
@@ -254,6 +256,46 @@ static void h05_midnight_is_the_next_one_in_los_angeles(void **state)
     harness_free(h);
 }
 
+/* What the ledger did not expect is told to it: then no other job of the client tries in vain. */
+static void h05_what_youtube_calls_spent_is_told_to_the_ledger(void **state)
+{
+    (void)state;
+    struct harness *h = harness_at_start();
+    answer(h, reply_reason(403, "quotaExceeded"));
+    assert_int_equal(h->write.spent, BUCKET_UPLOADS);
+    assert_int_equal(h->write.spent_limit, 100);
+    assert_int_equal(h->write.pacific_day, pacific_day(h->wall_ms));
+    harness_free(h);
+}
+
+static uint32_t limit_of(uint32_t uploads_per_day, int priority)
+{
+    struct harness *h = harness_new();
+    struct job_claim claim = claim_of(1000);
+    claim.uploads_per_day = uploads_per_day;
+    claim.channel_uploads_per_day = 7;
+    claim.priority = priority;
+    harness_claim(h, &claim);
+    answer_token(h, TOKEN_OK);
+    answer_source(h, SOURCE_OK);
+    EXPECT(h, "token", "check source", "store attempt uploads+1");
+    assert_int_equal(h->write.charge_channel_limit, 7);
+    uint32_t limit = h->write.charge_limit;
+    harness_free(h);
+    return limit;
+}
+
+static void the_last_tenth_of_the_day_is_for_raised_priority(void **state)
+{
+    (void)state;
+    assert_int_equal(limit_of(100, 0), 90);
+    assert_int_equal(limit_of(100, -1), 90);
+    assert_int_equal(limit_of(100, 1), 100);
+    assert_int_equal(limit_of(10, 0), 9);
+    assert_int_equal(limit_of(5, 0), 5); /* a tenth of a small limit is nothing */
+    assert_int_equal(limit_of(1, 0), 1);
+}
+
 static void h06_upload_limit_holds_the_channel_for_a_day(void **state)
 {
     (void)state;
@@ -294,6 +336,8 @@ int main(void)
         cmocka_unit_test(h03_part_of_a_put_is_stored_and_the_server_says_how_much),
         cmocka_unit_test(h04_short_limits_do_not_burst),
         cmocka_unit_test(h04_many_jobs_share_one_retry_budget),
+        cmocka_unit_test(h05_what_youtube_calls_spent_is_told_to_the_ledger),
+        cmocka_unit_test(the_last_tenth_of_the_day_is_for_raised_priority),
         cmocka_unit_test(h05_day_quota_holds_until_midnight_pacific),
         cmocka_unit_test(h05_our_own_ledger_holds_without_a_request),
         cmocka_unit_test(h05_midnight_is_the_next_one_in_los_angeles),

@@ -12,7 +12,7 @@ static void one_chunk_from_claim_to_completed(void **state)
     EXPECT(h, "check source");
     answer_source(h, SOURCE_OK);
     EXPECT(h, "store attempt uploads+1");
-    assert_int_equal(h->write.charge_limit, 100);
+    assert_int_equal(h->write.charge_limit, 90);
     answer_stored(h, WRITE_OK);
     EXPECT(h, "start");
     answer(h, reply_location());
@@ -24,6 +24,7 @@ static void one_chunk_from_claim_to_completed(void **state)
     answer_stored(h, WRITE_OK);
     EXPECT(h, "store -> completed release");
     assert_true(h->write.clear_error && !h->write.set_error);
+    assert_int_equal(h->write.feedback, FEEDBACK_GOOD);
     answer_stored(h, WRITE_OK);
     EXPECT(h, "forget");
     assert_int_equal(engine_active_count(h->engine), 0);
