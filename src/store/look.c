@@ -41,6 +41,44 @@ int store_depth_list(struct store *store, int (*row)(void *ctx, const struct sto
     return rc;
 }
 
+/* Jobs are looked up by channel and state, so that those at their end are not walked, and counted in the
+ * order of the index. */
+static const char queue_sql[] =
+    "select t.name, g.region, g.state, g.cause, cast(sum(g.n) as bigint), cast(sum(g.bytes) as bigint) from"
+    " (select channel_id, state, cause, region, count(*) as n, sum(size_bytes) as bytes from job"
+    "  where channel_id in (select id from channel)"
+    "  and state in ('queued', 'uploading', 'waiting', 'held', 'finishing')"
+    "  group by channel_id, state, cause, region) as g"
+    " join channel h on h.id = g.channel_id join tenant t on t.id = h.tenant_id"
+    " group by t.name, g.region, g.state, g.cause order by t.name, g.region, g.state, g.cause";
+
+static int read_queue(const struct db_stmt *stmt, struct store_queue *ret, struct err *err)
+{
+    *ret = (struct store_queue){.count = (uint64_t)db_int(stmt, 4), .bytes = (uint64_t)db_int(stmt, 5)};
+    copy_text(ret->tenant, db_text(stmt, 0));
+    copy_text(ret->region, db_text(stmt, 1));
+    if (!job_state_parse(db_text(stmt, 2), &ret->state) || !job_cause_parse(db_text(stmt, 3), &ret->cause))
+        return err_set(err, ERR_STORE, "jobs with the unknown state %s %s", db_text(stmt, 2),
+                       db_text(stmt, 3));
+    return 0;
+}
+
+int store_queue_list(struct store *store, int (*row)(void *ctx, const struct store_queue *queue), void *ctx,
+                     struct err *err)
+{
+    AUTO_STMT struct db_stmt *stmt = NULL;
+    int rc = db_query(store->db, queue_sql, DB_NO_ARGS, &stmt, err);
+    while (rc == 0 && (rc = db_next(stmt, err)) > 0) {
+        struct store_queue queue;
+        rc = read_queue(stmt, &queue, err);
+        if (rc == 0)
+            rc = row(ctx, &queue);
+        if (rc != 0)
+            return rc;
+    }
+    return rc;
+}
+
 /* ---- backlog ---- */
 
 static bool is_in_reach(const struct store_reach *reach, const struct db_stmt *stmt)

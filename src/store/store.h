@@ -297,6 +297,18 @@ struct store_depth {
 int store_depth_list(struct store *store, int (*row)(void *ctx, const struct store_depth *depth), void *ctx,
                      struct err *err) MUST_CHECK;
 
+/* The jobs that are not at their end, over all channels of a tenant: what waits, and for what. It counts index
+ * entries, of which there are as many as such jobs; those at their end cost nothing. Takes no lock. */
+struct store_queue {
+    char tenant[NAME_SIZE], region[NAME_SIZE];
+    enum job_state state;
+    enum job_cause cause;
+    uint64_t count;
+    uint64_t bytes;
+};
+int store_queue_list(struct store *store, int (*row)(void *ctx, const struct store_queue *queue), void *ctx,
+                     struct err *err) MUST_CHECK;
+
 struct store_quota {
     char tenant[NAME_SIZE], client[NAME_SIZE];
     enum quota_bucket bucket;

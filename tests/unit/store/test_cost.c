@@ -68,6 +68,26 @@ static void l01_no_statement_of_a_claim_walks_all_jobs(void **state)
     }
 }
 
+static int ignore_queue(void *ctx, const struct store_queue *queue)
+{
+    (void)ctx;
+    (void)queue;
+    return 0;
+}
+
+static void l01_counting_the_queue_walks_no_finished_jobs(void **state)
+{
+    struct fixture *fix = *state;
+    add_many(fix, make_channel(fix, "t", "c"), "a", 4);
+    struct plan plan = {.handle = ((struct db_sqlite *)fix->store->db)->handle};
+    sqlite3_trace_v2(plan.handle, SQLITE_TRACE_STMT, keep_sql, &plan);
+    assert_ok(store_queue_list(fix->store, ignore_queue, NULL, &fix->err), fix);
+    sqlite3_trace_v2(plan.handle, 0, NULL, NULL);
+    assert_int_equal(plan.count, 1);
+    check_plan(plan.handle, plan.texts[0]);
+    sqlite3_free(plan.texts[0]);
+}
+
 static int count_step(void *ctx)
 {
     ++*(long *)ctx;
@@ -113,6 +133,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(l01_no_statement_of_a_claim_walks_all_jobs),
+        TEST(l01_counting_the_queue_walks_no_finished_jobs),
         TEST(l01_l02_a_claim_costs_the_same_however_many_jobs_wait),
     };
     return RUN_UNIT_TESTS(tests);

@@ -422,6 +422,53 @@ static void depth_is_counted_by_state_and_cause(void **state)
     assert_string_equal(paused.channel, "c2");
 }
 
+struct kept_queues {
+    struct store_queue items[8];
+    int count;
+};
+
+static int keep_queue(void *ctx, const struct store_queue *queue)
+{
+    struct kept_queues *kept = ctx;
+    assert_true(kept->count < 8);
+    kept->items[kept->count++] = *queue;
+    return 0;
+}
+
+static void assert_queue(const struct store_queue *queue, const char *tenant, const char *region,
+                         enum job_state state, enum job_cause cause, uint64_t count)
+{
+    assert_string_equal(queue->tenant, tenant);
+    assert_string_equal(queue->region, region);
+    assert_int_equal(queue->state, state);
+    assert_int_equal(queue->cause, cause);
+    assert_int_equal(queue->count, count);
+    assert_int_equal(queue->bytes, 1000 * count);
+}
+
+static void the_queue_is_counted_over_channels_without_what_is_done(void **state)
+{
+    struct fixture *fix = *state;
+    struct kept_queues kept = {.count = 0};
+    int64_t c1 = make_channel(fix, "a", "c1"), c2 = make_channel(fix, "a", "c2");
+    struct store_job_new regional = new_job(c1, "A3");
+    regional.region = "eu";
+    add_job(fix, c1, "A1");
+    struct job_claim done = claim_one(fix, "w1");
+    move_to(fix, &done, JOB_COMPLETED, CAUSE_NONE);
+    add_job(fix, c1, "A2");
+    add(fix, &regional);
+    add_job(fix, c2, "A4");
+    add_job(fix, make_channel(fix, "b", "c"), "B1");
+    set_channel(fix, c2, CHANNEL_PAUSED, 0);
+    assert_ok(store_queue_list(fix->store, keep_queue, &kept, &fix->err), fix);
+    assert_int_equal(kept.count, 4);
+    assert_queue(&kept.items[0], "a", "", JOB_HELD, CAUSE_CHANNEL_PAUSED, 1);
+    assert_queue(&kept.items[1], "a", "", JOB_QUEUED, CAUSE_NONE, 1);
+    assert_queue(&kept.items[2], "a", "eu", JOB_QUEUED, CAUSE_NONE, 1);
+    assert_queue(&kept.items[3], "b", "", JOB_QUEUED, CAUSE_NONE, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -443,6 +490,7 @@ int main(void)
         TEST(a_dead_workers_job_follows_its_channel),
         TEST(every_move_has_its_audit_line),
         TEST(depth_is_counted_by_state_and_cause),
+        TEST(the_queue_is_counted_over_channels_without_what_is_done),
     };
     return RUN_UNIT_TESTS(tests);
 }
