@@ -98,7 +98,11 @@ static int check_no_jobs(struct store *store, const struct store_channel *channe
 static int do_channel_remove(struct store *store, int64_t id, const char *who, struct err *err)
 {
     struct store_channel channel;
-    int rc = store_channel_get(store, id, &channel, err);
+    int64_t ignored;
+    int rc =
+        db_number(store->db, "select id from channel where id = $1 {lock}", DB_ARGS(DB_I(id)), &ignored, err);
+    if (rc >= 0)
+        rc = store_channel_get(store, id, &channel, err);
     if (rc == 0)
         rc = check_no_jobs(store, &channel, err);
     if (rc == 0)
@@ -115,6 +119,5 @@ static int do_channel_remove(struct store *store, int64_t id, const char *who, s
 
 int store_channel_remove(struct store *store, int64_t channel, const char *who, struct err *err)
 {
-    int rc = step_begin(store, err);
-    return rc < 0 ? rc : step_end(store, do_channel_remove(store, channel, who, err), err);
+    return STEP(store, err, do_channel_remove(store, channel, who, err));
 }

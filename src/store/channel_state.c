@@ -7,17 +7,16 @@
 #include "base/text.h"
 #include "store/internal.h"
 
-int do_get_gate(struct store *store, int64_t channel, struct gate *ret, struct err *err)
+#define SELECT_GATE "select state, until_ms, until_ms <= now_ms() from channel where id = $1"
+
+/* 1: *ret is the gate; 0: there is none, or it is somebody else's. */
+static int read_gate(struct store *store, const char *sql, int64_t channel, struct gate *ret, struct err *err)
 {
     AUTO_STMT struct db_stmt *stmt = NULL;
-    int rc =
-        db_query(store->db, "select state, until_ms, until_ms <= now_ms() from channel where id = $1 {lock}",
-                 DB_ARGS(DB_I(channel)), &stmt, err);
+    int rc = db_query(store->db, sql, DB_ARGS(DB_I(channel)), &stmt, err);
     if (rc == 0)
         rc = db_next(stmt, err);
-    if (rc == 0)
-        return err_set(err, ERR_NOT_FOUND, "there is no channel with id %" PRId64, channel);
-    if (rc < 0)
+    if (rc <= 0)
         return rc;
     *ret = (struct gate){.until_ms = db_int(stmt, 1)};
     if (!channel_state_parse(db_text(stmt, 0), &ret->state))
@@ -25,7 +24,29 @@ int do_get_gate(struct store *store, int64_t channel, struct gate *ret, struct e
                        db_text(stmt, 0));
     if (ret->state == CHANNEL_LIMITED && db_int(stmt, 2))
         *ret = (struct gate){.state = CHANNEL_ACTIVE};
-    return 0;
+    return 1;
+}
+
+static int one_gate(int rc, int64_t channel, struct err *err)
+{
+    if (rc == 0)
+        return err_set(err, ERR_NOT_FOUND, "there is no channel with id %" PRId64, channel);
+    return rc < 0 ? rc : 0;
+}
+
+int do_look_at_gate(struct store *store, int64_t channel, struct gate *ret, struct err *err)
+{
+    return one_gate(read_gate(store, SELECT_GATE, channel, ret, err), channel, err);
+}
+
+int do_keep_gate(struct store *store, int64_t channel, struct gate *ret, struct err *err)
+{
+    return one_gate(read_gate(store, SELECT_GATE " {share}", channel, ret, err), channel, err);
+}
+
+int do_take_gate(struct store *store, int64_t channel, struct gate *ret, struct err *err)
+{
+    return read_gate(store, SELECT_GATE " {take}", channel, ret, err);
 }
 
 /* ---- the channel's jobs ---- */
@@ -37,17 +58,30 @@ int do_get_gate(struct store *store, int64_t channel, struct gate *ret, struct e
     " and cause in ('', 'quota', 'upload_limit', 'channel_paused', 'channel_auth', 'channel_frozen')"        \
     " and (cause <> $2 or next_at_ms <> $3) and cancel_wanted = 0"
 
+/* Where others write too, the jobs must not change between their audit lines and their move. No job comes to
+ * those that are meant: whoever puts one there keeps the gate, and this transaction has it. */
+static int lock_jobs(struct store *store, const char *sql, const struct db_value *args, size_t count,
+                     struct err *err)
+{
+    int64_t ignored;
+    int rc = store->db->driver->has_many_writers ? db_number(store->db, sql, args, count, &ignored, err) : 0;
+    return rc < 0 ? rc : 0;
+}
+
 static int hold_jobs(struct store *store, const struct channel_change *change, struct err *err)
 {
     const char *cause = job_cause_text(channel_state_cause(change->state));
     struct db_value channel = DB_I(change->channel), cause_value = DB_T(cause), next = DB_I(change->until_ms);
-    int rc =
-        db_run(store->db,
-               "insert into event (at_ms, tenant_id, channel_id, job_id, who, what, from_state, to_state,"
-               " cause, lease_epoch, message)"
-               " select now_ms(), tenant_id, channel_id, id, $4, 'held with its channel', state, 'held', $2,"
-               " lease_epoch, $5 from job" JOBS_TO_HOLD,
-               DB_ARGS(channel, cause_value, next, DB_T(change->who), DB_T(change->reason)), err);
+    int rc = lock_jobs(store, "select count(*) from (select 1 from job" JOBS_TO_HOLD " {lock}) as locked",
+                       DB_ARGS(channel, cause_value, next), err);
+    if (rc == 0)
+        rc = db_run(
+            store->db,
+            "insert into event (at_ms, tenant_id, channel_id, job_id, who, what, from_state, to_state,"
+            " cause, lease_epoch, message)"
+            " select now_ms(), tenant_id, channel_id, id, $4, 'held with its channel', state, 'held', $2,"
+            " lease_epoch, $5 from job" JOBS_TO_HOLD,
+            DB_ARGS(channel, cause_value, next, DB_T(change->who), DB_T(change->reason)), err);
     if (rc > 0)
         rc = db_run(store->db,
                     "update job set state = 'held', cause = $2, next_at_ms = $3, changed_at_ms = "
@@ -64,13 +98,16 @@ static int hold_jobs(struct store *store, const struct channel_change *change, s
 
 static int free_jobs(struct store *store, const struct channel_change *change, struct err *err)
 {
-    int rc = db_run(
-        store->db,
-        "insert into event (at_ms, tenant_id, channel_id, job_id, who, what, from_state, to_state,"
-        " lease_epoch, message)"
-        " select now_ms(), tenant_id, channel_id, id, $2, 'freed with its channel', state, " FREED_STATE
-        ", lease_epoch, $3 from job" JOBS_TO_FREE,
-        DB_ARGS(DB_I(change->channel), DB_T(change->who), DB_T(change->reason)), err);
+    int rc = lock_jobs(store, "select count(*) from (select 1 from job" JOBS_TO_FREE " {lock}) as locked",
+                       DB_ARGS(DB_I(change->channel)), err);
+    if (rc == 0)
+        rc = db_run(
+            store->db,
+            "insert into event (at_ms, tenant_id, channel_id, job_id, who, what, from_state, to_state,"
+            " lease_epoch, message)"
+            " select now_ms(), tenant_id, channel_id, id, $2, 'freed with its channel', state, " FREED_STATE
+            ", lease_epoch, $3 from job" JOBS_TO_FREE,
+            DB_ARGS(DB_I(change->channel), DB_T(change->who), DB_T(change->reason)), err);
     if (rc > 0)
         rc = db_run(store->db,
                     "update job set state = " FREED_STATE
@@ -79,27 +116,68 @@ static int free_jobs(struct store *store, const struct channel_change *change, s
     return rc < 0 ? rc : 0;
 }
 
-#define STRAY_JOBS                                                                                           \
-    " where channel_id = $1 and state in ('queued', 'waiting', 'uploading') and claim_at_ms <= now_ms()"     \
-    " and cancel_wanted = 0 and video_id is null"
+/* ---- strays ---- */
 
-int do_hold_stray_jobs(struct store *store, int64_t channel, const struct gate *gate, const char *who,
+enum { STRAYS_MAX = 64 }; /* that one claim holds in a channel */
+
+struct stray {
+    char id[JOB_ID_SIZE];
+    int64_t tenant_id, lease_epoch;
+    enum job_state state;
+};
+
+/* Those that nobody else is at. */
+static int find_strays(struct store *store, int64_t channel, struct stray *ret, int *ret_count,
                        struct err *err)
 {
-    struct db_value cause = DB_T(job_cause_text(channel_state_cause(gate->state)));
-    int rc =
-        db_run(store->db,
-               "insert into event (at_ms, tenant_id, channel_id, job_id, who, what, from_state, to_state,"
-               " cause, lease_epoch)"
-               " select now_ms(), tenant_id, channel_id, id, $3, 'held with its channel', state, 'held', $2,"
-               " lease_epoch from job" STRAY_JOBS,
-               DB_ARGS(DB_I(channel), cause, DB_T(who)), err);
-    if (rc > 0)
-        rc = db_run(store->db,
+    AUTO_STMT struct db_stmt *stmt = NULL;
+    *ret_count = 0;
+    int rc = db_query(store->db,
+                      "select id, tenant_id, lease_epoch, state from job where channel_id = $1"
+                      " and state in ('queued', 'waiting', 'uploading') and claim_at_ms <= now_ms()"
+                      " and cancel_wanted = 0 and video_id is null order by id limit $2 {take}",
+                      DB_ARGS(DB_I(channel), DB_I(STRAYS_MAX)), &stmt, err);
+    while (rc == 0 && (rc = db_next(stmt, err)) > 0) {
+        struct stray *one = &ret[(*ret_count)++];
+        *one = (struct stray){.tenant_id = db_int(stmt, 1), .lease_epoch = db_int(stmt, 2)};
+        copy_text(one->id, db_text(stmt, 0));
+        rc = job_state_parse(db_text(stmt, 3), &one->state) ? 0 : ERR_STORE;
+    }
+    return rc;
+}
+
+static int hold_stray(struct store *store, const struct stray *stray, int64_t channel,
+                      const struct gate *gate, const char *who, struct err *err)
+{
+    const char *cause = job_cause_text(channel_state_cause(gate->state));
+    struct trail trail = {.job = stray->id,
+                          .tenant_id = stray->tenant_id,
+                          .channel_id = channel,
+                          .who = who,
+                          .what = "held with its channel",
+                          .from = job_state_text(stray->state),
+                          .to = job_state_text(JOB_HELD),
+                          .cause = cause,
+                          .lease_epoch = stray->lease_epoch};
+    int rc = db_run(store->db,
                     "update job set state = 'held', cause = $2, next_at_ms = $3, lease_owner = '',"
-                    " lease_until_ms = 0, changed_at_ms = now_ms()" STRAY_JOBS,
-                    DB_ARGS(DB_I(channel), cause, DB_I(gate->until_ms)), err);
-    return rc < 0 ? rc : 0;
+                    " lease_until_ms = 0, changed_at_ms = now_ms() where id = $1",
+                    DB_ARGS(DB_T(stray->id), DB_T(cause), DB_I(gate->until_ms)), err);
+    return rc < 0 ? rc : do_trail(store, &trail, NULL, err);
+}
+
+int do_hold_stray_jobs(struct store *store, int64_t channel, const char *who, struct err *err)
+{
+    struct stray strays[STRAYS_MAX];
+    struct gate gate;
+    int count = 0;
+    int rc = do_take_gate(store, channel, &gate, err);
+    if (rc <= 0 || gate.state == CHANNEL_ACTIVE)
+        return rc < 0 ? rc : 0;
+    rc = find_strays(store, channel, strays, &count, err);
+    for (int i = 0; i < count && rc == 0; i++)
+        rc = hold_stray(store, &strays[i], channel, &gate, who, err);
+    return rc;
 }
 
 /* ---- the channel ---- */
@@ -180,11 +258,57 @@ int do_channel_finding(struct store *store, const struct channel_change *change,
     return change_from(store, change, tenant, from, err);
 }
 
+/* ---- limits that are over ---- */
+
+enum { OPENED_MAX = 64 }; /* channels that one claim opens */
+
+/* Those that nobody else is at; the next claim comes by again. */
+static int find_past_limits(struct store *store, int64_t ret[OPENED_MAX][2], int *ret_count, struct err *err)
+{
+    AUTO_STMT struct db_stmt *stmt = NULL;
+    *ret_count = 0;
+    int rc = db_query(store->db,
+                      "select id, tenant_id from channel where state = 'limited' and until_ms <= now_ms()"
+                      " order by until_ms limit $1 {take}",
+                      DB_ARGS(DB_I(OPENED_MAX)), &stmt, err);
+    while (rc == 0 && (rc = db_next(stmt, err)) > 0) {
+        ret[*ret_count][0] = db_int(stmt, 0);
+        ret[(*ret_count)++][1] = db_int(stmt, 1);
+        rc = 0;
+    }
+    return rc;
+}
+
+/* Its jobs need no move: they are held with the same time, which is past too. */
+static int open_channel(struct store *store, int64_t channel, int64_t tenant, const char *who,
+                        struct err *err)
+{
+    struct trail trail = {.tenant_id = tenant,
+                          .channel_id = channel,
+                          .who = who,
+                          .what = "channel limit is over",
+                          .from = channel_state_text(CHANNEL_LIMITED),
+                          .to = channel_state_text(CHANNEL_ACTIVE)};
+    int rc = db_run(store->db,
+                    "update channel set state = 'active', state_reason = '', until_ms = 0 where id = $1",
+                    DB_ARGS(DB_I(channel)), err);
+    return rc < 0 ? rc : do_trail(store, &trail, NULL, err);
+}
+
+int do_open_limited_channels(struct store *store, const char *who, struct err *err)
+{
+    int64_t channels[OPENED_MAX][2];
+    int count = 0;
+    int rc = find_past_limits(store, channels, &count, err);
+    for (int i = 0; i < count && rc == 0; i++)
+        rc = open_channel(store, channels[i][0], channels[i][1], who, err);
+    return rc;
+}
+
 int store_channel_set_state(struct store *store, int64_t channel, enum channel_state state, int64_t until_ms,
                             const char *reason, const char *who, struct err *err)
 {
     struct channel_change change = {
         .channel = channel, .state = state, .until_ms = until_ms, .reason = reason, .who = who};
-    int rc = step_begin(store, err);
-    return rc < 0 ? rc : step_end(store, do_channel_state(store, &change, err), err);
+    return STEP(store, err, do_channel_state(store, &change, err));
 }

@@ -47,32 +47,15 @@ struct claim {
 
 /* ---- time passes ---- */
 
-#define LIMITS_PAST " where state = 'limited' and until_ms <= now_ms()"
-
-/* Their jobs need no move: they are held with the same time, which is past too. */
-static int open_limited_channels(struct store *store, const char *worker, struct err *err)
-{
-    int rc = db_run(store->db,
-                    "insert into event (at_ms, tenant_id, channel_id, who, what, from_state, to_state)"
-                    " select now_ms(), tenant_id, id, $1, 'channel limit is over', state, 'active' from"
-                    " channel" LIMITS_PAST,
-                    DB_ARGS(DB_T(worker)), err);
-    if (rc > 0)
-        rc = db_run(store->db,
-                    "update channel set state = 'active', state_reason = '', until_ms = 0" LIMITS_PAST,
-                    DB_NO_ARGS, err);
-    return rc < 0 ? rc : 0;
-}
-
 static int pass_time(struct store *store, const char *worker, struct err *err)
 {
-    int rc = open_limited_channels(store, worker, err);
+    int rc = do_open_limited_channels(store, worker, err);
     if (rc == 0)
-        rc = db_run(
-            store->db,
-            "update job set passed_ms = now_ms() where id in (select id from job"
-            " where claim_at_ms > passed_ms and claim_at_ms <= now_ms() order by claim_at_ms limit $1)",
-            DB_ARGS(DB_I(CLAIM_PASS_MAX)), err);
+        rc = db_run(store->db,
+                    "with due (id) as materialized (select id from job where claim_at_ms > passed_ms"
+                    " and claim_at_ms <= now_ms() order by claim_at_ms limit $1 {take})"
+                    " update job set passed_ms = now_ms() where id in (select id from due)",
+                    DB_ARGS(DB_I(CLAIM_PASS_MAX)), err);
     return rc < 0 ? rc : 0;
 }
 
@@ -190,14 +173,16 @@ static int trail_lease(const struct claim *claim, const struct head *head, int64
     return do_trail(claim->store, &trail, ret_id, err);
 }
 
+/* Whose turn it was is advice: where another claim writes it just now, its word stands. */
 static int count_turn(struct store *store, struct tenant_turn *tenant, struct channel_turn *channel,
                       int64_t seq, struct err *err)
 {
-    int rc = db_run(store->db, "update channel set served_seq = $2 where id = $1",
-                    DB_ARGS(DB_I(channel->id), DB_I(seq)), err);
-    if (rc >= 0)
-        rc = db_run(store->db, "update tenant set served_seq = $2, served_channel_id = $3 where id = $1",
-                    DB_ARGS(DB_I(tenant->id), DB_I(seq), DB_I(channel->id)), err);
+    int rc = db_run(store->db,
+                    "with mine (channel_id) as materialized (select channel_id from turn where tenant_id = $1"
+                    "  and channel_id in (0, $2) {take})"
+                    " update turn set served_seq = $3, served_channel_id = $2 where tenant_id = $1"
+                    " and channel_id in (select channel_id from mine)",
+                    DB_ARGS(DB_I(tenant->id), DB_I(channel->id), DB_I(seq)), err);
     tenant->served_seq = channel->served_seq = seq;
     tenant->leased++;
     channel->leased++;
@@ -286,8 +271,9 @@ static int serve(const struct claim *claim, struct turns *turns, uint32_t max, s
 
 #define SELECT_NAMED                                                                                         \
     "select j.id, j.priority, j.state, j.video_id is not null, j.lease_owner, j.tenant_id, j.channel_id,"    \
-    " case when h.state = 'active' or j.cancel_wanted <> 0 or j.video_id is not null then 1 else 0 end"      \
-    " from job j join channel h on h.id = j.channel_id where j.claim_at_ms <= now_ms() and j.id = $1"
+    " case when j.cancel_wanted <> 0 or j.video_id is not null"                                              \
+    "  or (select h.state from channel h where h.id = j.channel_id) = 'active' then 1 else 0 end"            \
+    " from job j where j.claim_at_ms <= now_ms() and j.id = $1 {take}"
 
 /* 1: *ret is the job, its time has come; 0: it is not claimable. */
 static int find_named(struct store *store, const struct job_id *job, struct head *ret, bool *ret_is_open,
@@ -304,13 +290,6 @@ static int find_named(struct store *store, const struct job_id *job, struct head
     return read_head(stmt, ret, err);
 }
 
-static int hold_named(const struct claim *claim, const struct head *head, struct err *err)
-{
-    struct gate gate;
-    int rc = do_get_gate(claim->store, head->channel_id, &gate, err);
-    return rc < 0 ? rc : do_hold_stray_jobs(claim->store, head->channel_id, &gate, claim->worker, err);
-}
-
 /* 1: it was leased; 0: it is not claimable, or its channel may not be sent. */
 static int serve_one_named(const struct claim *claim, const struct job_id *job, struct store_work *ret,
                            struct err *err)
@@ -321,7 +300,7 @@ static int serve_one_named(const struct claim *claim, const struct job_id *job, 
     if (rc <= 0)
         return rc;
     if (!is_open)
-        return hold_named(claim, &head, err);
+        return do_hold_stray_jobs(claim->store, head.channel_id, claim->worker, err);
     struct tenant_turn tenant = {.id = head.tenant_id};
     struct channel_turn channel = {.id = head.channel_id};
     rc = lease_head(claim, &tenant, &channel, &head, ret, err);
@@ -340,8 +319,8 @@ static int serve_named(const struct claim *claim, uint32_t max, struct store_wor
     return 0;
 }
 
-static int do_claim(const struct claim *claim, uint32_t max, struct store_work *ret_works,
-                    uint32_t *ret_count, struct err *err)
+static int fill(const struct claim *claim, uint32_t max, struct store_work *ret_works, uint32_t *ret_count,
+                struct err *err)
 {
     struct turns turns = {.count = 0};
     int rc = pass_time(claim->store, claim->worker, err);
@@ -355,6 +334,22 @@ static int do_claim(const struct claim *claim, uint32_t max, struct store_work *
     return rc;
 }
 
+static void release_works(struct store_work *works, uint32_t *count)
+{
+    while (*count > 0)
+        store_work_release(&works[--*count]);
+}
+
+static int do_claim(const struct claim *claim, uint32_t max, struct store_work *ret_works,
+                    uint32_t *ret_count, struct err *err)
+{
+    release_works(ret_works, ret_count); /* of a claim that is repeated */
+    int rc = fill(claim, max, ret_works, ret_count, err);
+    if (rc < 0)
+        release_works(ret_works, ret_count);
+    return rc;
+}
+
 int store_claim(struct store *store, const char *worker, const struct store_reach *reach, uint32_t max,
                 int64_t lease_ms, struct store_work *ret_works, uint32_t *ret_count, struct err *err)
 {
@@ -362,11 +357,8 @@ int store_claim(struct store *store, const char *worker, const struct store_reac
     *ret_count = 0;
     if (!worker[0])
         return err_set(err, ERR_INVALID, "a worker needs a name");
-    int rc = step_begin(store, err);
-    if (rc == 0)
-        rc = step_end(store, do_claim(&claim, max, ret_works, ret_count, err), err);
+    int rc = STEP(store, err, do_claim(&claim, max, ret_works, ret_count, err));
     if (rc < 0)
-        while (*ret_count > 0)
-            store_work_release(&ret_works[--*ret_count]);
+        release_works(ret_works, ret_count);
     return rc;
 }

@@ -55,8 +55,9 @@ static int scan_tenants(struct store *store, const struct store_reach *reach, in
                       " select (select min(j.tenant_id) from job j where j.claim_at_ms <= j.passed_ms"
                       "  and j.tenant_id > walk.tenant_id), n + 1"
                       " from walk where walk.tenant_id is not null and n < $3)"
-                      " select t.id, t.name, t.served_seq, t.served_channel_id"
-                      " from walk join tenant t on t.id = walk.tenant_id where t.id <= $2",
+                      " select t.id, t.name, s.served_seq, s.served_channel_id"
+                      " from walk join tenant t on t.id = walk.tenant_id"
+                      " join turn s on s.tenant_id = t.id and s.channel_id = 0 where t.id <= $2",
                       DB_ARGS(DB_I(after), DB_I(until), DB_I(CLAIM_TENANTS_MAX)), &stmt, err);
     return rc < 0 ? rc : add_tenants(stmt, reach, turns, err);
 }
@@ -79,7 +80,9 @@ static int add_named_tenant(struct store *store, const char *name, struct turns 
 {
     static const struct store_reach all;
     AUTO_STMT struct db_stmt *stmt = NULL;
-    int rc = db_query(store->db, "select id, name, served_seq, served_channel_id from tenant where name = $1",
+    int rc = db_query(store->db,
+                      "select t.id, t.name, s.served_seq, s.served_channel_id from tenant t"
+                      " join turn s on s.tenant_id = t.id and s.channel_id = 0 where t.name = $1",
                       DB_ARGS(DB_T(name)), &stmt, err);
     return rc < 0 ? rc : add_tenants(stmt, &all, turns, err);
 }
@@ -211,8 +214,9 @@ static int scan_channels(struct store *store, struct tenant_turn *tenant, const 
                  " select (select min(j.channel_id) from job j where j.claim_at_ms <= j.passed_ms"
                  "  and j.tenant_id = $1 and j.region = $2 and j.channel_id > walk.channel_id), n + 1"
                  " from walk where walk.channel_id is not null and n < $5)"
-                 " select h.id, h.served_seq, case when h.state = 'active' then 1 else 0 end"
-                 " from walk join channel h on h.id = walk.channel_id where h.id <= $4",
+                 " select h.id, s.served_seq, case when h.state = 'active' then 1 else 0 end"
+                 " from walk join channel h on h.id = walk.channel_id"
+                 " join turn s on s.tenant_id = $1 and s.channel_id = h.id where h.id <= $4",
                  DB_ARGS(DB_I(tenant->id), DB_T(region), DB_I(after), DB_I(until), DB_I(CLAIM_CHANNELS_MAX)),
                  &stmt, err);
     while (rc == 0 && (rc = db_next(stmt, err)) > 0) {
@@ -255,12 +259,8 @@ static int close_shut_channels(struct store *store, const char *worker, const st
 {
     int rc = 0;
     for (uint32_t i = 0; i < tenant->channel_count && rc == 0; i++) {
-        struct gate gate;
-        if (tenant->channels[i].is_open)
-            continue;
-        rc = do_get_gate(store, tenant->channels[i].id, &gate, err);
-        if (rc == 0)
-            rc = do_hold_stray_jobs(store, tenant->channels[i].id, &gate, worker, err);
+        if (!tenant->channels[i].is_open)
+            rc = do_hold_stray_jobs(store, tenant->channels[i].id, worker, err);
     }
     return rc;
 }

@@ -15,6 +15,14 @@ int find_tenant(struct store *store, const char *name, int64_t *ret, struct err 
     return rc < 0 ? rc : 0;
 }
 
+int lock_tenant(struct store *store, int64_t tenant, struct err *err)
+{
+    int64_t ignored;
+    int rc = db_number(store->db, "select id from tenant where id = $1 {lock}", DB_ARGS(DB_I(tenant)),
+                       &ignored, err);
+    return rc < 0 ? rc : 0;
+}
+
 int make_tenant(struct store *store, const char *name, int64_t *ret, struct err *err)
 {
     if (!name[0])
@@ -23,7 +31,13 @@ int make_tenant(struct store *store, const char *name, int64_t *ret, struct err 
         db_run(store->db,
                "insert into tenant (name, added_at_ms) values ($1, now_ms()) on conflict (name) do nothing",
                DB_ARGS(DB_T(name)), err);
-    return rc < 0 ? rc : find_tenant(store, name, ret, err);
+    bool is_new = rc > 0;
+    if (rc >= 0)
+        rc = find_tenant(store, name, ret, err);
+    if (rc == 0 && is_new)
+        rc = db_run(store->db, "insert into turn (tenant_id, channel_id) values ($1, 0)", DB_ARGS(DB_I(*ret)),
+                    err);
+    return rc < 0 ? rc : lock_tenant(store, *ret, err);
 }
 
 /* ---- reading ---- */
@@ -174,8 +188,7 @@ static int do_client_put(struct store *store, struct store_client *client, struc
 
 int store_client_put(struct store *store, struct store_client *client, struct err *err)
 {
-    int rc = step_begin(store, err);
-    return rc < 0 ? rc : step_end(store, do_client_put(store, client, err), err);
+    return STEP(store, err, do_client_put(store, client, err));
 }
 
 static int one_client(int changed, int64_t client, struct err *err)
@@ -192,8 +205,7 @@ static int do_set_secret(struct store *store, int64_t client, struct blob sealed
 
 int store_client_set_secret(struct store *store, int64_t client, struct blob sealed, struct err *err)
 {
-    int rc = step_begin(store, err);
-    return rc < 0 ? rc : step_end(store, do_set_secret(store, client, sealed, err), err);
+    return STEP(store, err, do_set_secret(store, client, sealed, err));
 }
 
 int store_client_get_secret(struct store *store, int64_t client, struct blob *ret_sealed, struct err *err)
@@ -226,8 +238,7 @@ int store_client_limits(struct store *store, int64_t client, uint32_t uploads_pe
 {
     struct store_client limits = {
         .id = client, .uploads_per_day = uploads_per_day, .units_per_day = units_per_day};
-    int rc = step_begin(store, err);
-    return rc < 0 ? rc : step_end(store, do_limits(store, &limits, err), err);
+    return STEP(store, err, do_limits(store, &limits, err));
 }
 
 /* The row stays for what has been counted on it; the secret goes. */
@@ -235,6 +246,10 @@ static int do_client_remove(struct store *store, int64_t id, struct err *err)
 {
     struct store_client client;
     int rc = store_client_get(store, id, &client, err);
+    if (rc == 0)
+        rc = lock_tenant(store, client.tenant_id, err);
+    if (rc == 0)
+        rc = store_client_get(store, id, &client, err); /* as it is now */
     if (rc < 0)
         return rc;
     if (client.channel_count > 0)
@@ -247,6 +262,5 @@ static int do_client_remove(struct store *store, int64_t id, struct err *err)
 
 int store_client_remove(struct store *store, int64_t client, struct err *err)
 {
-    int rc = step_begin(store, err);
-    return rc < 0 ? rc : step_end(store, do_client_remove(store, client, err), err);
+    return STEP(store, err, do_client_remove(store, client, err));
 }

@@ -88,8 +88,7 @@ int db_savepoint(struct db *db, struct err *err) MUST_CHECK; /* one level */
 int db_release(struct db *db, struct err *err) MUST_CHECK;
 int db_undo(struct db *db, struct err *err) MUST_CHECK; /* back to the savepoint, which is gone then */
 bool db_in_transaction(const struct db *db);
-/* Whether the last error was another transaction's doing, and the same transaction may succeed the next time.
- */
+/* Whether the last transaction failed because another was in its way, and may succeed the next time. */
 bool db_was_conflict(const struct db *db);
 /* From here on statements may take DB_LONG_MS, or again DB_REPLY_MS. */
 void db_set_long(struct db *db, bool is_long);

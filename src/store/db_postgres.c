@@ -171,6 +171,7 @@ static int roll_back(struct db_postgres *db, struct err *err)
 
 static int begin(struct db_postgres *db, struct err *err)
 {
+    db->base.was_conflict = false; /* what comes is another transaction */
     int rc = postgres_exec_text(db, db->begin_sql, err);
     db->has_begun = rc == 0;
     if (rc < 0) /* it may have begun half way */

@@ -92,7 +92,6 @@ static int transfer(struct db_postgres *db, const struct postgres_query *query, 
 
 int postgres_exec(struct db_postgres *db, const struct postgres_query *query, PGresult **ret, struct err *err)
 {
-    db->base.was_conflict = false;
     *ret = NULL;
     int rc = postgres_connect(db, err);
     if (rc == 0)

@@ -75,8 +75,7 @@ static int do_event_add(struct store *store, const struct store_event *event, st
 
 int store_event_add(struct store *store, const struct store_event *event, struct err *err)
 {
-    int rc = step_begin(store, err);
-    return rc < 0 ? rc : step_end(store, do_event_add(store, event, err), err);
+    return STEP(store, err, do_event_add(store, event, err));
 }
 
 /* ---- reading ---- */

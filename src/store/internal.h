@@ -23,6 +23,20 @@ int step_begin(struct store *store, struct err *err) MUST_CHECK;
  * no error. */
 #define STEP_UNDO 1
 int step_end(struct store *store, int rc, struct err *err) MUST_CHECK;
+/* Whether to do the whole step once more: another transaction was in its way, and it is not part of a group,
+ * which can only be repeated as a whole. */
+bool step_again(struct store *store, int rc, int *tries);
+/* A whole step, also repeated; `call` is its inside and begins at nothing each time. */
+#define STEP(store, err, call)                                                                               \
+    ({                                                                                                       \
+        int step_rc, step_tries = 0;                                                                         \
+        do {                                                                                                 \
+            step_rc = step_begin(store, err);                                                                \
+            if (step_rc == 0)                                                                                \
+                step_rc = step_end(store, call, err);                                                        \
+        } while (step_again(store, step_rc, &step_tries));                                                   \
+        step_rc;                                                                                             \
+    })
 
 /* ---- tests only ---- */
 
@@ -37,7 +51,10 @@ int copy_blob(const struct db_stmt *stmt, int column,
 
 int find_tenant(struct store *store, const char *name, int64_t *ret,
                 struct err *err) MUST_CHECK; /* ERR_NOT_FOUND */
+/* Also locks it, as what follows adds something by a name that must be free. */
 int make_tenant(struct store *store, const char *name, int64_t *ret, struct err *err) MUST_CHECK;
+/* Until the transaction ends nobody else changes the tenant's clients and channels. */
+int lock_tenant(struct store *store, int64_t tenant, struct err *err) MUST_CHECK;
 
 /* An audit line about a job or a channel; NULL texts are "". */
 struct trail {
@@ -55,7 +72,12 @@ struct gate {
     enum channel_state state;
     int64_t until_ms;
 };
-int do_get_gate(struct store *store, int64_t channel, struct gate *ret, struct err *err) MUST_CHECK;
+/* Just as it is. */
+int do_look_at_gate(struct store *store, int64_t channel, struct gate *ret, struct err *err) MUST_CHECK;
+/* It stays so until the transaction ends: for who puts a job where the gate says. */
+int do_keep_gate(struct store *store, int64_t channel, struct gate *ret, struct err *err) MUST_CHECK;
+/* The same against everybody, if nobody has it already: 1: it is kept; 0: somebody is at it. */
+int do_take_gate(struct store *store, int64_t channel, struct gate *ret, struct err *err) MUST_CHECK;
 
 /* The channel's state and its jobs that are not leased, with their audit lines (channel_state.c). */
 struct channel_change {
@@ -68,9 +90,11 @@ struct channel_change {
 int do_channel_state(struct store *store, const struct channel_change *change, struct err *err) MUST_CHECK;
 /* A worker's finding: it never lifts what an operator has set. */
 int do_channel_finding(struct store *store, const struct channel_change *change, struct err *err) MUST_CHECK;
-/* Holds the channel's jobs that it can't send: those whose worker died before it saw the channel's state. */
-int do_hold_stray_jobs(struct store *store, int64_t channel, const struct gate *gate, const char *who,
-                       struct err *err) MUST_CHECK;
+/* Holds the channel's jobs that it can't send: those whose worker died before it saw the channel's state.
+ * Some of them, if others are at work here: the next claim comes by again. */
+int do_hold_stray_jobs(struct store *store, int64_t channel, const char *who, struct err *err) MUST_CHECK;
+/* Limited channels whose time is over become active. */
+int do_open_limited_channels(struct store *store, const char *who, struct err *err) MUST_CHECK;
 
 /* A quota reservation; *ret_full: nothing was written. */
 int do_charge(struct store *store, int64_t channel, const struct job_write *write, bool *ret_full,

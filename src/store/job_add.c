@@ -17,13 +17,14 @@ static int find_start(struct store *store, int64_t channel, struct start *ret, s
 {
     struct gate gate;
     *ret = (struct start){.state = JOB_QUEUED};
-    int rc = db_number(store->db, "select tenant_id from channel where id = $1 and removed_at_ms = 0",
-                       DB_ARGS(DB_I(channel)), &ret->tenant_id, err);
+    int rc = do_keep_gate(store, channel, &gate, err);
+    if (rc < 0)
+        return rc;
+    rc = db_number(store->db, "select tenant_id from channel where id = $1 and removed_at_ms = 0",
+                   DB_ARGS(DB_I(channel)), &ret->tenant_id, err);
     if (rc == 0)
         return err_set(err, ERR_NOT_FOUND, "there is no channel with id %" PRId64, channel);
-    if (rc > 0)
-        rc = do_get_gate(store, channel, &gate, err);
-    if (rc == 0 && gate.state != CHANNEL_ACTIVE) {
+    if (rc > 0 && gate.state != CHANNEL_ACTIVE) {
         ret->state = JOB_HELD;
         ret->cause = channel_state_cause(gate.state);
         ret->next_at_ms = gate.until_ms;
@@ -110,6 +111,8 @@ static int do_job_add(struct store *store, const struct store_job_new *job, stru
                       bool *ret_existed, struct err *err)
 {
     struct start start;
+    *ret_id = job->id;
+    *ret_existed = false;
     int rc = find_start(store, job->channel_id, &start, err);
     if (rc == 0)
         rc = insert_job(store, job, &start, err);
@@ -126,7 +129,5 @@ int store_job_add(struct store *store, const struct store_job_new *job, struct j
     *ret_id = job->id;
     *ret_existed = false;
     int rc = check_new(job, err);
-    if (rc == 0)
-        rc = step_begin(store, err);
-    return rc < 0 ? rc : step_end(store, do_job_add(store, job, ret_id, ret_existed, err), err);
+    return rc < 0 ? rc : STEP(store, err, do_job_add(store, job, ret_id, ret_existed, err));
 }

@@ -125,8 +125,7 @@ static int do_cancel(struct store *store, struct job_id id, const char *who, boo
 int store_job_cancel(struct store *store, struct job_id id, const char *who, bool *ret_done, struct err *err)
 {
     *ret_done = false;
-    int rc = step_begin(store, err);
-    return rc < 0 ? rc : step_end(store, do_cancel(store, id, who, ret_done, err), err);
+    return STEP(store, err, do_cancel(store, id, who, ret_done, err));
 }
 
 /* ---- queueing anew ---- */
@@ -156,7 +155,7 @@ static int requeue(struct store *store, const struct target *target, const char 
     if (rc >= 0)
         rc = trail_target(store, target, who, what, queued.state, CAUSE_NONE, err);
     if (rc == 0)
-        rc = do_get_gate(store, target->channel_id, &gate, err);
+        rc = do_keep_gate(store, target->channel_id, &gate, err);
     if (rc < 0 || gate.state == CHANNEL_ACTIVE || target->has_video)
         return rc;
     return hold_for_channel(store, &queued, &gate, who, err);
@@ -167,7 +166,10 @@ static int requeue(struct store *store, const struct target *target, const char 
 static int check_channel_is_there(struct store *store, const struct target *target, struct err *err)
 {
     struct store_channel channel;
-    int rc = store_channel_get(store, target->channel_id, &channel, err);
+    struct gate gate;
+    int rc = do_keep_gate(store, target->channel_id, &gate, err);
+    if (rc == 0)
+        rc = store_channel_get(store, target->channel_id, &channel, err);
     if (rc == ERR_NOT_FOUND)
         return err_set(err, ERR_INVALID, "the channel of job %s was removed: add the file again",
                        target->id.text);
@@ -211,8 +213,7 @@ static int do_retry(struct store *store, struct job_id id, const char *who, stru
 
 int store_job_retry(struct store *store, struct job_id id, const char *who, struct err *err)
 {
-    int rc = step_begin(store, err);
-    return rc < 0 ? rc : step_end(store, do_retry(store, id, who, err), err);
+    return STEP(store, err, do_retry(store, id, who, err));
 }
 
 /* ---- resolve ---- */
@@ -275,6 +276,5 @@ static int do_resolve(struct store *store, struct job_id id, const char *video_i
 int store_job_resolve(struct store *store, struct job_id id, const char *video_id, const char *who,
                       struct err *err)
 {
-    int rc = step_begin(store, err);
-    return rc < 0 ? rc : step_end(store, do_resolve(store, id, video_id, who, err), err);
+    return STEP(store, err, do_resolve(store, id, video_id, who, err));
 }

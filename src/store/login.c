@@ -44,8 +44,7 @@ static int do_token_set(struct store *store, int64_t id, struct blob sealed, con
 int store_token_set(struct store *store, int64_t channel, struct blob sealed, const char *scopes,
                     const char *key_id, struct err *err)
 {
-    int rc = step_begin(store, err);
-    return rc < 0 ? rc : step_end(store, do_token_set(store, channel, sealed, scopes, key_id, err), err);
+    return STEP(store, err, do_token_set(store, channel, sealed, scopes, key_id, err));
 }
 
 int store_token_get(struct store *store, int64_t channel, struct store_token *ret, struct err *err)
@@ -108,6 +107,9 @@ static int insert_channel(struct store *store, struct store_channel *channel, st
         DB_ARGS(DB_I(channel->tenant_id), DB_I(channel->client_id), DB_T(channel->name),
                 DB_T(channel->yt_channel_id), DB_T(channel->title), DB_T(channel->uploads_playlist)),
         &channel->id, err);
+    if (rc > 0)
+        rc = db_run(store->db, "insert into turn (tenant_id, channel_id) values ($1, $2)",
+                    DB_ARGS(DB_I(channel->tenant_id), DB_I(channel->id)), err);
     return rc < 0 ? rc : 0;
 }
 
@@ -131,9 +133,9 @@ static int find_by_name(struct store *store, const struct store_channel *channel
                         struct err *err)
 {
     *ret = 0;
-    int rc = db_number(store->db,
-                       "select id from channel where tenant_id = $1 and name = $2 and removed_at_ms = 0",
-                       DB_ARGS(DB_I(channel->tenant_id), DB_T(channel->name)), ret, err);
+    int rc = db_number(
+        store->db, "select id from channel where tenant_id = $1 and name = $2 and removed_at_ms = 0 {lock}",
+        DB_ARGS(DB_I(channel->tenant_id), DB_T(channel->name)), ret, err);
     return rc < 0 ? rc : 0;
 }
 
@@ -166,7 +168,9 @@ static int seal_token(struct store *store, struct store_login *login, struct err
 static int do_login(struct store *store, struct store_login *login, struct err *err)
 {
     enum channel_state state;
-    int rc = check_login(store, &login->channel, err);
+    int rc = lock_tenant(store, login->channel.tenant_id, err);
+    if (rc == 0)
+        rc = check_login(store, &login->channel, err);
     if (rc == 0)
         rc = put_channel(store, &login->channel, &state, err);
     if (rc == 0)
@@ -182,6 +186,5 @@ static int do_login(struct store *store, struct store_login *login, struct err *
 
 int store_channel_login(struct store *store, struct store_login *login, struct err *err)
 {
-    int rc = step_begin(store, err);
-    return rc < 0 ? rc : step_end(store, do_login(store, login, err), err);
+    return STEP(store, err, do_login(store, login, err));
 }

@@ -176,7 +176,8 @@ static const struct {
     const char *sql;
     const char *what;
 } rules[] = {
-    {"select count(*) from job where id not in (select job_id from upload)", "jobs without their upload row"},
+    {"select count(*) from job j where not exists (select 1 from upload u where u.job_id = j.id)",
+     "jobs without their upload row"},
     {"select count(*) from job j left join channel h on h.id = j.channel_id and h.tenant_id = j.tenant_id"
      " where h.id is null",
      "jobs of a channel of another tenant"},

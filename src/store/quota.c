@@ -78,8 +78,7 @@ int store_quota_charge(struct store *store, int64_t client, int64_t channel, enu
 {
     struct account account = {
         .client_id = client, .channel_id = channel, .bucket = bucket, .pacific_day = pacific_day};
-    int rc = step_begin(store, err);
-    return rc < 0 ? rc : step_end(store, do_quota_charge(store, &account, amount, err), err);
+    return STEP(store, err, do_quota_charge(store, &account, amount, err));
 }
 
 /* ---- looking ---- */

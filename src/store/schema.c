@@ -17,9 +17,7 @@ static const char people_sql[] =
     "create table tenant ("
     " id {serial},"
     " name {key} not null unique,"
-    " added_at_ms bigint not null,"
-    " served_seq bigint not null default 0,"
-    " served_channel_id bigint not null default 0);"
+    " added_at_ms bigint not null);"
 
     "create table client ("
     " id {serial},"
@@ -47,7 +45,6 @@ static const char people_sql[] =
     " state text not null default 'active',"
     " state_reason text not null default '',"
     " until_ms bigint not null default 0,"
-    " served_seq bigint not null default 0,"
     " added_at_ms bigint not null,"
     " removed_at_ms bigint not null default 0,"
     " check (" CHANNEL_STATE_TABLE(
@@ -57,6 +54,14 @@ static const char people_sql[] =
                   "= 0;"
                   "create index channel_client on channel (client_id);"
                   "create index channel_limited on channel (until_ms) where state = 'limited';"
+
+                  /* Apart from tenant and channel, so that a claim, which writes them, is in nobody's way. */
+                  "create table turn ("
+                  " tenant_id bigint not null references tenant (id),"
+                  " channel_id bigint not null," /* 0: the tenant's own row */
+                  " served_seq bigint not null default 0,"
+                  " served_channel_id bigint not null default 0,"
+                  " primary key (tenant_id, channel_id));"
 
                   "create table token ("
                   " channel_id bigint primary key not null references channel (id),"

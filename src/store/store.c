@@ -1,11 +1,15 @@
 #include "store/store.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "base/mem.h"
+#include "base/random.h"
 #include "base/text.h"
 #include "store/internal.h"
 #include "store/schema.h"
+
+enum { STEP_TRIES_MAX = 4 };
 
 /* ---- open and close ---- */
 
@@ -139,6 +143,21 @@ int step_end(struct store *store, int rc, struct err *err)
 {
     rc = store->in_group ? end_in_group(store, rc, err) : end_alone(store, rc, err);
     return rc == STEP_UNDO ? 0 : rc;
+}
+
+/* A wait of its own length lets the other transaction come to its end. */
+bool step_again(struct store *store, int rc, int *tries)
+{
+    if (rc != ERR_BUSY || store->in_group || !db_was_conflict(store->db) || ++*tries >= STEP_TRIES_MAX)
+        return false;
+    struct timespec span = {.tv_nsec = (long)(random_u64() % 20000000) * *tries};
+    nanosleep(&span, NULL);
+    return true;
+}
+
+bool store_was_conflict(const struct store *store)
+{
+    return db_was_conflict(store->db);
 }
 
 /* ---- small ones ---- */

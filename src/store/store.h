@@ -31,7 +31,7 @@ enum store_mode {
     STORE_USE,    /* must exist in this binary's version: ERR_NOT_FOUND (says `sluice init`), ERR_SCHEMA */
 };
 
-/* `url`: "sqlite:PATH" (postgres:// comes with its driver: ERR_INVALID until then). */
+/* `url`: "sqlite:PATH", or a postgres:// URL as libpq understands it, whose password is never told. */
 int store_open(const char *url, enum store_mode mode, struct store **ret, struct err *err) MUST_CHECK;
 void store_close(struct store *store); /* NULL is fine; rolls back what was not committed */
 
@@ -41,6 +41,9 @@ void store_close(struct store *store); /* NULL is fine; rolls back what was not 
 int store_begin(struct store *store, struct err *err) MUST_CHECK;
 int store_commit(struct store *store, struct err *err) MUST_CHECK;
 void store_rollback(struct store *store);
+/* After ERR_BUSY of a group: another transaction was in the way, and the same group, repeated as a whole, may
+ * succeed. Outside of a group this is done here. */
+bool store_was_conflict(const struct store *store);
 
 int store_now(struct store *store, int64_t *ret_wall_ms, struct err *err) MUST_CHECK;
 /* A full integrity check, for `sluice check`; 0 if sound, else ERR_STORE with what is wrong. */
@@ -297,8 +300,8 @@ struct store_depth {
 int store_depth_list(struct store *store, int (*row)(void *ctx, const struct store_depth *depth), void *ctx,
                      struct err *err) MUST_CHECK;
 
-/* The jobs that are not at their end, over all channels of a tenant: what waits, and for what. It counts index
- * entries, of which there are as many as such jobs; those at their end cost nothing. Takes no lock. */
+/* The jobs that are not at their end, over all channels of a tenant: what waits, and for what. It counts
+ * index entries, of which there are as many as such jobs; those at their end cost nothing. Takes no lock. */
 struct store_queue {
     char tenant[NAME_SIZE], region[NAME_SIZE];
     enum job_state state;

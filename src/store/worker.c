@@ -23,8 +23,7 @@ static int do_seen(struct store *store, const char *worker, const char *region, 
 int store_worker_seen(struct store *store, const char *worker, const char *region, uint32_t active,
                       struct err *err)
 {
-    int rc = step_begin(store, err);
-    return rc < 0 ? rc : step_end(store, do_seen(store, worker, region, active, err), err);
+    return STEP(store, err, do_seen(store, worker, region, active, err));
 }
 
 static int do_gone(struct store *store, const char *worker, struct err *err)
@@ -35,8 +34,7 @@ static int do_gone(struct store *store, const char *worker, struct err *err)
 
 int store_worker_gone(struct store *store, const char *worker, struct err *err)
 {
-    int rc = step_begin(store, err);
-    return rc < 0 ? rc : step_end(store, do_gone(store, worker, err), err);
+    return STEP(store, err, do_gone(store, worker, err));
 }
 
 int store_worker_list(struct store *store, int (*row)(void *ctx, const struct store_worker *worker),

@@ -123,16 +123,17 @@ static void free_with_channel(struct row *row)
 }
 
 /* A job that is given back follows its channel as it is now, which may be another than the worker last saw:
- * else it would be claimable and never sendable, or held for a cause that nobody lifts any more. */
+ * else it would be claimable and never sendable, or held for a cause that nobody lifts any more. The gate is
+ * kept even where it does not count, because whoever moves it also moves the jobs that wait behind it. */
 static int follow_channel(struct store *store, struct row *row, struct err *err)
 {
     bool is_held_for_it = waits_for_channel(row);
     bool is_sendable = waits_for_turn(row) && !row->cancel_wanted && !row->video_id[0];
-    if (!row->release || (!is_held_for_it && !is_sendable))
+    if (!row->release || (!is_held_for_it && !waits_for_turn(row)))
         return 0;
     struct gate gate;
-    int rc = do_get_gate(store, row->channel_id, &gate, err);
-    if (rc < 0)
+    int rc = do_keep_gate(store, row->channel_id, &gate, err);
+    if (rc < 0 || (!is_held_for_it && !is_sendable))
         return rc;
     if (gate.state != CHANNEL_ACTIVE)
         hold_with_channel(row, &gate);
@@ -329,6 +330,7 @@ static int do_write(struct store *store, const char *worker, const struct job_wr
 {
     struct row row;
     bool is_full = false;
+    *ret_result = WRITE_OK;
     int rc = find_row(store, write, &row, err);
     if (rc == 0)
         *ret_result = WRITE_LEASE_LOST;
@@ -357,9 +359,7 @@ int store_write(struct store *store, const char *worker, const struct job_write 
 {
     enum write_result result = WRITE_OK;
     *ret_result = WRITE_FAILED;
-    int rc = step_begin(store, err);
-    if (rc == 0)
-        rc = step_end(store, do_write(store, worker, write, sealed_session, &result, err), err);
+    int rc = STEP(store, err, do_write(store, worker, write, sealed_session, &result, err));
     if (rc == 0)
         *ret_result = result;
     return rc;
@@ -371,6 +371,7 @@ static int do_renew(struct store *store, struct job_id id, int64_t lease_epoch, 
                     struct store_renewal *ret, struct err *err)
 {
     AUTO_STMT struct db_stmt *stmt = NULL;
+    *ret = (struct store_renewal){.result = WRITE_LEASE_LOST};
     int rc = db_query(
         store->db,
         "update job set lease_until_ms = now_ms() + $3,"
@@ -386,7 +387,7 @@ static int do_renew(struct store *store, struct job_id id, int64_t lease_epoch, 
     *ret = (struct store_renewal){.result = WRITE_OK, .cancel_wanted = db_int(stmt, 1) != 0};
     rc = db_next(stmt, err);
     if (rc == 0)
-        rc = do_get_gate(store, channel, &gate, err);
+        rc = do_look_at_gate(store, channel, &gate, err);
     if (rc == 0)
         ret->channel = gate.state;
     return rc;
@@ -395,7 +396,5 @@ static int do_renew(struct store *store, struct job_id id, int64_t lease_epoch, 
 int store_renew(struct store *store, struct job_id id, int64_t lease_epoch, int64_t lease_ms,
                 struct store_renewal *ret, struct err *err)
 {
-    *ret = (struct store_renewal){.result = WRITE_LEASE_LOST};
-    int rc = step_begin(store, err);
-    return rc < 0 ? rc : step_end(store, do_renew(store, id, lease_epoch, lease_ms, ret, err), err);
+    return STEP(store, err, do_renew(store, id, lease_epoch, lease_ms, ret, err));
 }

@@ -5,10 +5,17 @@
 #include <signal.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "core/pacific.h"
 
-enum { GROUP_MAX = 256, CHUNKS_MAX = 40000 }; /* 256 GiB in chunks of 8 MiB are 32,768 */
+enum {
+    GROUP_MAX = 256,
+    GROUP_TRIES_MAX = 3,
+    CHUNKS_MAX = 40000,
+    QUEUE_LINES_MAX = 10000
+}; /* 256 GiB in chunks of 8 MiB are 32,768 */
 
 enum request_type {
     REQUEST_CLAIM,
@@ -16,7 +23,16 @@ enum request_type {
     REQUEST_RENEW,
     REQUEST_CHUNKS,
     REQUEST_BACKLOG,
+    REQUEST_QUEUE,
     REQUEST_SEEN
+};
+
+/* What became of a group; its first request brings it to the loop. */
+struct group {
+    uint32_t count; /* of requests; 0: this one is not the first */
+    bool ok;
+    bool reopened;
+    int64_t took_ms;
 };
 
 struct request {
@@ -24,6 +40,7 @@ struct request {
     void *ctx;
     uint64_t op;
     bool ok; /* the transaction was committed */
+    struct group group;
     union {
         struct {
             uint32_t max, count;
@@ -35,7 +52,7 @@ struct request {
             void *sealed; /* owned */
             size_t sealed_len;
             enum write_result result;
-            void (*done)(void *ctx, uint64_t op, enum write_result result);
+            void (*done)(void *ctx, uint64_t op, const struct job_write *write, enum write_result result);
         } write;
         struct {
             struct job_id job;
@@ -53,6 +70,10 @@ struct request {
             struct store_backlog backlog;
             void (*done)(void *ctx, bool ok, const struct store_backlog *backlog);
         } backlog;
+        struct {
+            struct queue *queue; /* owned */
+            void (*done)(void *ctx, bool ok, struct queue *queue);
+        } queue;
         struct {
             uint32_t active_count;
         } seen;
@@ -72,9 +93,14 @@ struct store_thread {
     struct store_thread_config config;
     struct store *store; /* the thread's, once it runs; NULL while it cannot be opened */
     bool is_in_doubt;    /* to be opened anew before it is used again */
+    bool was_reopened;   /* in the present group */
     pthread_t thread;
     struct ring todo, done;
     uv_async_t answers;
+    /* the loop's */
+    uint32_t under_way;
+    int64_t heard_at_mono_ms; /* the last answer, or the first question after a pause */
+    bool last_was_good;
 };
 
 /* ---- rings ---- */
@@ -141,6 +167,37 @@ static int keep_chunk(void *ctx, const struct chunk_digest *chunk)
     return request->chunks.count > CHUNKS_MAX ? ERR_LIMIT : 0;
 }
 
+/* ---- the queue's depth ---- */
+
+static int keep_depth(void *ctx, const struct store_queue *depth)
+{
+    struct queue *queue = ctx;
+    queue->depths = mem_grow(queue->depths, queue->depth_count + 1, sizeof(*queue->depths));
+    queue->depths[queue->depth_count++] = *depth;
+    return queue->depth_count >= QUEUE_LINES_MAX;
+}
+
+static int keep_quota(void *ctx, const struct store_quota *quota)
+{
+    struct queue *queue = ctx;
+    queue->quotas = mem_grow(queue->quotas, queue->quota_count + 1, sizeof(*queue->quotas));
+    queue->quotas[queue->quota_count++] = *quota;
+    return queue->quota_count >= QUEUE_LINES_MAX;
+}
+
+static int count_queue(struct store *store, struct queue *queue, struct err *err)
+{
+    int64_t begun_mono_ms = clock_mono_ms(), now_ms = 0;
+    int rc = store_now(store, &now_ms, err);
+    if (rc == 0)
+        rc = store_queue_list(store, keep_depth, queue, err);
+    if (rc >= 0)
+        rc = store_quota_list(store, pacific_day(now_ms), keep_quota, queue, err);
+    queue->taken_at_mono_ms = clock_mono_ms();
+    queue->took_ms = queue->taken_at_mono_ms - begun_mono_ms;
+    return rc < 0 ? rc : 0;
+}
+
 static int run(struct store_thread *thread, struct request *request, struct err *err)
 {
     struct store *store = thread->store;
@@ -160,6 +217,8 @@ static int run(struct store_thread *thread, struct request *request, struct err 
         return store_chunk_list(store, request->chunks.job, keep_chunk, request, err);
     case REQUEST_BACKLOG:
         return store_backlog(store, &thread->config.reach, &request->backlog.backlog, err);
+    case REQUEST_QUEUE:
+        return count_queue(store, request->queue.queue, err);
     case REQUEST_SEEN:
         return store_worker_seen(store, worker, thread->config.reach.region, request->seen.active_count, err);
     }
@@ -197,30 +256,77 @@ static int make_ready(struct store_thread *thread, struct err *err)
     thread->store = NULL;
     int rc = store_open(thread->config.store, STORE_USE, &thread->store, err);
     thread->is_in_doubt = rc != 0;
+    thread->was_reopened = rc == 0;
     return rc;
 }
 
-static void run_group(struct store_thread *thread, struct request **requests, uint32_t count)
+/* A request that is wrong in itself has been undone alone and fails alone: it must not take others with it,
+ * and it would again and again. */
+static bool concerns_all(int rc)
+{
+    return rc == ERR_STORE || rc == ERR_BUSY || rc == ERR_SCHEMA || rc == ERR_INTERNAL;
+}
+
+static int run_one(struct store_thread *thread, struct request *request, struct err *err)
+{
+    int rc = run(thread, request, err);
+    request->ok = rc == 0;
+    if (rc == 0 || concerns_all(rc))
+        return rc;
+    disbelieve(request);
+    LOG(LOG_ERROR, "the store refused a request", F_STR("error", err->message));
+    return 0;
+}
+
+/* One transaction; on error nothing of it was kept. */
+static int try_group(struct store_thread *thread, struct request **requests, uint32_t count, struct err *err)
+{
+    int rc = make_ready(thread, err);
+    bool is_writer = !thread->config.is_reader;
+    if (rc == 0 && is_writer)
+        rc = store_begin(thread->store, err);
+    for (uint32_t i = 0; i < count && rc == 0; i++)
+        rc = run_one(thread, requests[i], err);
+    if (rc == 0 && is_writer)
+        rc = store_commit(thread->store, err);
+    if (rc == 0)
+        return 0;
+    if (thread->store && is_writer)
+        store_rollback(thread->store);
+    for (uint32_t i = 0; i < count; i++)
+        disbelieve(requests[i]);
+    return rc;
+}
+
+/* Whether the other transaction that was in the way may be through by now. */
+static bool may_repeat(const struct store_thread *thread, int rc)
+{
+    return rc == ERR_BUSY && thread->store && store_was_conflict(thread->store);
+}
+
+static int run_group(struct store_thread *thread, struct request **requests, uint32_t count)
 {
     struct err err = {0};
-    int rc = make_ready(thread, &err);
+    int rc = try_group(thread, requests, count, &err);
+    for (int tries = 1; tries < GROUP_TRIES_MAX && may_repeat(thread, rc); tries++)
+        rc = try_group(thread, requests, count, &err);
     if (rc == 0)
-        rc = store_begin(thread->store, &err);
-    for (uint32_t i = 0; i < count && rc == 0; i++) {
-        rc = run(thread, requests[i], &err);
-        requests[i]->ok = rc == 0;
-    }
-    if (rc == 0)
-        rc = store_commit(thread->store, &err);
-    if (rc == 0)
-        return;
-    if (thread->store)
-        store_rollback(thread->store);
+        return 0;
     thread->is_in_doubt = rc == ERR_STORE;
     LOG(LOG_ERROR, "the store did not take what was to be stored; it is tried again",
         F_STR("error", err.message));
-    for (uint32_t i = 0; i < count; i++)
-        disbelieve(requests[i]);
+    return rc;
+}
+
+static struct group time_group(struct store_thread *thread, struct request **requests, uint32_t count)
+{
+    int64_t begun_mono_ms = clock_mono_ms();
+    thread->was_reopened = false;
+    int rc = run_group(thread, requests, count);
+    return (struct group){.count = count,
+                          .ok = rc == 0,
+                          .reopened = thread->was_reopened,
+                          .took_ms = clock_mono_ms() - begun_mono_ms};
 }
 
 static void *thread_main(void *arg)
@@ -229,7 +335,7 @@ static void *thread_main(void *arg)
     struct request *group[GROUP_MAX];
     uint32_t count;
     while ((count = ring_take(&thread->todo, group, GROUP_MAX, true)) > 0) {
-        run_group(thread, group, count);
+        group[0]->group = time_group(thread, group, count);
         ring_put(&thread->done, group, count);
         uv_async_send(&thread->answers);
     }
@@ -237,6 +343,36 @@ static void *thread_main(void *arg)
 }
 
 /* ---- on the loop ---- */
+
+static void note_group(struct store_thread *thread, const struct group *group)
+{
+    struct counts *counts = thread->config.counts;
+    thread->last_was_good = group->ok;
+    if (!counts)
+        return;
+    counts->store_commits += group->ok;
+    counts->store_failures += !group->ok;
+    counts->store_reopened += group->reopened;
+    if (!group->ok)
+        return;
+    histogram_add(&counts->commit_ms, &buckets_commit_ms, group->took_ms);
+    histogram_add(&counts->batch, &buckets_batch, group->count);
+}
+
+static void note_answer(struct store_thread *thread, const struct request *request)
+{
+    thread->under_way--;
+    thread->heard_at_mono_ms = clock_mono_ms();
+    if (request->group.count > 0)
+        note_group(thread, &request->group);
+}
+
+bool store_thread_is_well(const struct store_thread *thread)
+{
+    bool is_overdue =
+        thread->under_way > 0 && clock_mono_ms() - thread->heard_at_mono_ms > STORE_ANSWER_OVERDUE_MS;
+    return thread->last_was_good && !is_overdue;
+}
 
 static void give_answer(struct request *request)
 {
@@ -247,7 +383,7 @@ static void give_answer(struct request *request)
         mem_free(request->claim.works);
         break;
     case REQUEST_WRITE:
-        request->write.done(request->ctx, request->op, request->write.result);
+        request->write.done(request->ctx, request->op, &request->write.write, request->write.result);
         mem_free(request->write.sealed);
         break;
     case REQUEST_RENEW:
@@ -261,6 +397,9 @@ static void give_answer(struct request *request)
     case REQUEST_BACKLOG:
         request->backlog.done(request->ctx, request->ok, &request->backlog.backlog);
         break;
+    case REQUEST_QUEUE:
+        request->queue.done(request->ctx, request->ok, request->queue.queue);
+        break;
     case REQUEST_SEEN:
         break;
     }
@@ -270,8 +409,10 @@ static void give_answer(struct request *request)
 static void give_answers(struct store_thread *thread)
 {
     struct request *request;
-    while (ring_take(&thread->done, &request, 1, false) == 1)
+    while (ring_take(&thread->done, &request, 1, false) == 1) {
+        note_answer(thread, request);
         give_answer(request);
+    }
 }
 
 static void on_answers(uv_async_t *async)
@@ -300,6 +441,7 @@ int store_thread_open(uv_loop_t *loop, const struct store_thread_config *config,
     struct store_thread *thread = mem_alloc(sizeof(*thread));
     thread->config = *config;
     thread->store = store;
+    thread->last_was_good = true;
     ring_init(&thread->todo, config->requests_max);
     ring_init(&thread->done, config->requests_max);
     thread->answers.data = thread;
@@ -324,12 +466,20 @@ void store_thread_close(struct store_thread *thread)
     pthread_join(thread->thread, NULL);
     give_answers(thread);
     struct err err = {0};
-    if (thread->store && store_worker_gone(thread->store, thread->config.worker, &err) != 0)
+    if (thread->store && !thread->config.is_reader &&
+        store_worker_gone(thread->store, thread->config.worker, &err) != 0)
         LOG(LOG_WARN, "the store was not told that this worker has left", F_STR("error", err.message));
     store_close(thread->store);
     ring_release(&thread->todo);
     ring_release(&thread->done);
     uv_close((uv_handle_t *)&thread->answers, on_closed);
+}
+
+static void ask(struct store_thread *thread, struct request *request)
+{
+    if (thread->under_way++ == 0)
+        thread->heard_at_mono_ms = clock_mono_ms();
+    ring_put(&thread->todo, &request, 1);
 }
 
 static struct request *request_new(enum request_type type, void *ctx, uint64_t op)
@@ -350,13 +500,14 @@ void store_thread_claim(struct store_thread *thread, uint32_t max,
     request->claim.max = max;
     request->claim.works = mem_alloc_array(max, sizeof(*request->claim.works));
     request->claim.done = done;
-    ring_put(&thread->todo, &request, 1);
+    ask(thread, request);
 }
 
 void store_thread_write(struct store_thread *thread, const struct job_write *write,
                         struct blob sealed_session,
-                        void (*done)(void *ctx, uint64_t op, enum write_result result), void *ctx,
-                        uint64_t op)
+                        void (*done)(void *ctx, uint64_t op, const struct job_write *write,
+                                     enum write_result result),
+                        void *ctx, uint64_t op)
 {
     struct request *request = request_new(REQUEST_WRITE, ctx, op);
     request->write.write = *write;
@@ -366,7 +517,7 @@ void store_thread_write(struct store_thread *thread, const struct job_write *wri
         request->write.sealed_len = sealed_session.len;
         memcpy(request->write.sealed, sealed_session.data, sealed_session.len);
     }
-    ring_put(&thread->todo, &request, 1);
+    ask(thread, request);
 }
 
 void store_thread_renew(struct store_thread *thread, struct job_id job, int64_t lease_epoch,
@@ -377,7 +528,7 @@ void store_thread_renew(struct store_thread *thread, struct job_id job, int64_t 
     request->renew.job = job;
     request->renew.lease_epoch = lease_epoch;
     request->renew.done = done;
-    ring_put(&thread->todo, &request, 1);
+    ask(thread, request);
 }
 
 void store_thread_chunks(struct store_thread *thread, struct job_id job,
@@ -388,7 +539,7 @@ void store_thread_chunks(struct store_thread *thread, struct job_id job,
     struct request *request = request_new(REQUEST_CHUNKS, ctx, op);
     request->chunks.job = job;
     request->chunks.done = done;
-    ring_put(&thread->todo, &request, 1);
+    ask(thread, request);
 }
 
 void store_thread_backlog(struct store_thread *thread,
@@ -396,12 +547,21 @@ void store_thread_backlog(struct store_thread *thread,
 {
     struct request *request = request_new(REQUEST_BACKLOG, ctx, 0);
     request->backlog.done = done;
-    ring_put(&thread->todo, &request, 1);
+    ask(thread, request);
 }
 
 void store_thread_seen(struct store_thread *thread, uint32_t active_count)
 {
     struct request *request = request_new(REQUEST_SEEN, NULL, 0);
     request->seen.active_count = active_count;
-    ring_put(&thread->todo, &request, 1);
+    ask(thread, request);
+}
+
+void store_thread_queue(struct store_thread *thread, void (*done)(void *ctx, bool ok, struct queue *queue),
+                        void *ctx)
+{
+    struct request *request = request_new(REQUEST_QUEUE, ctx, 0);
+    request->queue.queue = queue_new();
+    request->queue.done = done;
+    ask(thread, request);
 }
