@@ -97,23 +97,52 @@ void near_renew(struct task *task, const struct action *action)
 
 /* Whose answer it is: the broker hands back one pointer. */
 struct asked {
-    struct task *task;
+    struct task *task; /* NULL: answered already */
     uint64_t op;
+    enum event_type answer;
 };
 
-static struct asked *asked_new(struct task *task, const struct action *action)
+static struct asked *asked_new(struct task *task, const struct action *action, enum event_type answer)
 {
     struct asked *asked = mem_alloc(sizeof(*asked));
-    *asked = (struct asked){.task = task, .op = action->op};
+    *asked = (struct asked){.task = task, .op = action->op, .answer = answer};
+    task->asked = asked;
     return asked;
+}
+
+/* Whose answer has come; NULL: nobody waits for it any more. */
+static struct task *asked_end(struct asked *asked)
+{
+    struct task *task = asked->task;
+    if (task)
+        task->asked = NULL;
+    mem_free(asked);
+    return task;
+}
+
+void near_abort(struct task *task, uint64_t op)
+{
+    struct asked *asked = task->asked;
+    if (!asked || asked->op != op)
+        return;
+    struct event event = event_make(asked->answer, task->slot, op);
+    if (asked->answer == EVENT_TOKEN)
+        event.token.result = TOKEN_TRANSIENT;
+    else
+        event.opened.result = OPEN_TRANSIENT;
+    task->asked = NULL;
+    asked->task = NULL;
+    answer(task->worker, &event);
 }
 
 static void on_token(void *ctx, const struct broker_token *token)
 {
     struct asked *asked = ctx;
-    struct task *task = asked->task;
-    struct event event = event_make(EVENT_TOKEN, task->slot, asked->op);
-    mem_free(asked);
+    uint64_t op = asked->op;
+    struct task *task = asked_end(asked);
+    if (!task)
+        return;
+    struct event event = event_make(EVENT_TOKEN, task->slot, op);
     event.token.result = token->result;
     event.token.retry_after_ms = token->retry_after_ms;
     event.token.expires_at_mono_ms = token->expires_at_mono_ms;
@@ -127,15 +156,17 @@ void near_token(struct task *task, const struct action *action)
 {
     const struct job_claim *claim = &task->work.claim;
     broker_token(task->worker->broker, claim->tenant_id, claim->channel_id, claim->id, claim->lease_epoch,
-                 action->token.fresh, on_token, asked_new(task, action));
+                 action->token.fresh, on_token, asked_new(task, action, EVENT_TOKEN));
 }
 
 static void on_opened(void *ctx, enum open_result result, const char *url)
 {
     struct asked *asked = ctx;
-    struct task *task = asked->task;
-    struct event event = event_make(EVENT_OPENED, task->slot, asked->op);
-    mem_free(asked);
+    uint64_t op = asked->op;
+    struct task *task = asked_end(asked);
+    if (!task)
+        return;
+    struct event event = event_make(EVENT_OPENED, task->slot, op);
     event.opened.result = result;
     if (result == OPEN_OK)
         secret_set(&task->session_url, url, strlen(url));
@@ -145,5 +176,5 @@ static void on_opened(void *ctx, enum open_result result, const char *url)
 void near_open_session(struct task *task, const struct action *action)
 {
     broker_open_session(task->worker->broker, task->work.claim.tenant_id, task->work.claim.id,
-                        task->work.sealed_session, on_opened, asked_new(task, action));
+                        task->work.sealed_session, on_opened, asked_new(task, action, EVENT_OPENED));
 }

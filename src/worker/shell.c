@@ -87,6 +87,8 @@ static void carry_out(struct worker *worker, const struct action *action)
         break;
     case ACTION_ABORT:
         call_abort(task, action->op);
+        near_abort(task, action->op);
+        source_abort(task, action->op);
         break;
     case ACTION_FORGET:
         forget(task);

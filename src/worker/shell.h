@@ -38,8 +38,11 @@ struct task {
     struct secret access_token;
     char slug[256];
     char request_id[REQUEST_ID_SIZE]; /* of the session, once known */
-    struct call *call;                /* the exchange under way */
-    uint64_t sent_bytes;              /* of the PUT under way */
+    /* What is under way: one of them at most. */
+    struct call *call;             /* an exchange */
+    struct asked *asked;           /* a question to the broker */
+    struct comparison *comparison; /* of the source */
+    uint64_t sent_bytes;           /* of the PUT under way */
 };
 
 struct worker {
@@ -92,10 +95,13 @@ void near_store(struct task *task, const struct action *action);
 void near_renew(struct task *task, const struct action *action);
 void near_token(struct task *task, const struct action *action);
 void near_open_session(struct task *task, const struct action *action);
+/* A broker that hangs holds nobody up: the question is answered here, and the broker's answer dropped. */
+void near_abort(struct task *task, uint64_t op);
 
 /* ---- source.c ---- */
 
 void source_check(struct task *task, const struct action *action);
+void source_abort(struct task *task, uint64_t op);
 struct source *source_use(struct source *source);
 void source_drop(struct source *source); /* NULL is fine */
 

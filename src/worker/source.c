@@ -62,6 +62,7 @@ static void comparison_answer(struct comparison *comparison, enum source_result 
     if (!task)
         return;
     comparison->task = NULL;
+    task->comparison = NULL;
     if (result == SOURCE_OK && !comparison->worker->closed) {
         source_drop(task->source);
         task->source = source_use(comparison->source);
@@ -172,6 +173,7 @@ void source_check(struct task *task, const struct action *action)
     struct comparison *comparison = mem_alloc(sizeof(*comparison));
     comparison->worker = worker;
     comparison->task = task;
+    task->comparison = comparison;
     comparison->op = action->op;
     comparison->confirmed_bytes = action->source.confirmed_bytes;
     comparison->path = mem_dup(task->work.storage_path);
@@ -182,4 +184,10 @@ void source_check(struct task *task, const struct action *action)
     uv_timer_init(&worker->loop, &comparison->deadline);
     uv_timer_start(&comparison->deadline, on_deadline, (uint64_t)worker->settings->read_timeout_ms, 0);
     uv_queue_work(&worker->loop, &comparison->work, open_and_compare, on_compared);
+}
+
+void source_abort(struct task *task, uint64_t op)
+{
+    if (task->comparison && task->comparison->op == op)
+        comparison_answer(task->comparison, SOURCE_ERROR, "stopped");
 }

@@ -4,15 +4,17 @@ import os
 import pathlib
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from job_fixtures import *  # noqa: E402, F403
-from sluice import WITHOUT_LEAK_CHECK, program, until  # noqa: E402
+from sluice import WITHOUT_LEAK_CHECK, children, program, until  # noqa: E402
 
 NOBODY = 65534
 
@@ -288,6 +290,20 @@ def test_f08_a_disk_that_hangs_stalls_its_own_job_alone(world):
     home.ok("job", "retry", stuck)
     home.ok("worker", "--drain")
     assert standing(home, stuck) == "completed"
+
+
+@needs_strace
+def test_x03_f08_a_stop_does_not_wait_for_a_disk_that_hangs(world):
+    home = world.home()
+    path = home.file("slow.mp4", SIZE)
+    job = home.ok("add", path, "--channel", "main").line
+    worker = home.start_worker(env=WITHOUT_LEAK_CHECK, program_prefix=strace(path, "pread64:delay_enter=25000000:when=1"))
+    until(lambda: len(world.emulator.journal(op="channels.list")) >= 2, worker.log)
+    time.sleep(0.5)  # the token is there, and the file is being read
+    os.kill(children(worker.pid)[0], signal.SIGTERM)
+    until(lambda: "worker ends" in worker.log(), worker.log, timeout_s=10)
+    until(lambda: home.job(job)["state"] == "queued", worker.log)
+    assert not home.job(job)["lease_owner"]
 
 
 def test_f13_a_log_that_cannot_be_written_stops_nothing(world):

@@ -85,6 +85,12 @@ def until(condition, what, timeout_s=30):
         time.sleep(0.01)
 
 
+def children(pid):
+    """What a process has started, and not taken note of the end of: its broker, for one."""
+    return [int(child) for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children")
+            for child in task.read_text().split()]
+
+
 class Worker:
     """A `sluice worker` that runs beside the test; what it logs goes to a file."""
 
