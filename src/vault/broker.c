@@ -23,8 +23,9 @@
 #include "vault/parent.h"
 
 enum {
+    /* A sound child answers within 25 s (broker_token.c), or a little later where the store is locked: then
+     * it may hold a new refresh token that is nowhere else, and is not to be ended lightly. */
     ANSWER_MS = 60000,
-    HELLO_MS = 30000,
     TICK_MS = 250,
     RESTART_BASE_MS = 100,
     RESTART_CAP_MS = 30000,
@@ -37,7 +38,6 @@ enum {
 struct process {
     uv_process_t handle;
     struct broker *broker; /* NULL: not its child any more */
-    bool has_ended;
 };
 
 struct pending {
@@ -210,8 +210,7 @@ static void on_frame(void *ctx, const void *frame, size_t len)
 
 static void on_link_end(void *ctx, const char *why)
 {
-    (void)why;
-    broker_down(ctx, "it ended");
+    broker_down(ctx, strcmp(why, "closed") == 0 ? "it ended" : why);
 }
 
 /* ---- the process ---- */
@@ -226,7 +225,6 @@ static void on_process_end(uv_process_t *handle, int64_t status, int signal_numb
     struct process *process = handle->data;
     struct broker *broker = process->broker;
     (void)status, (void)signal_number;
-    process->has_ended = true;
     uv_close((uv_handle_t *)handle, process_freed);
     if (!broker)
         return;
@@ -359,9 +357,11 @@ static void restart(struct broker *broker)
         broker_down(broker, err.message);
 }
 
+/* A hello is owed from the start, an answer since it was asked for. */
 static void look_for_hangs(struct broker *broker, int64_t now_mono_ms)
 {
-    bool is_mute = broker->state == BROKER_STARTING && now_mono_ms - broker->started_at_mono_ms > HELLO_MS;
+    bool is_mute =
+        broker->state == BROKER_STARTING && now_mono_ms - broker->started_at_mono_ms >= broker->answer_ms;
     for (struct pending *pending = broker->first; pending && !is_mute; pending = pending->next)
         is_mute = pending->deadline_mono_ms && now_mono_ms >= pending->deadline_mono_ms;
     if (is_mute)

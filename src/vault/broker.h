@@ -9,8 +9,8 @@
  *
  * This header has both sides: broker_main() for the child, struct broker for the parent. The parent's side
  * belongs to the loop's thread; callbacks come on the loop, once each, never from within the call; secrets
- * given to a callback live as long as it does. If the child dies, what was under way answers TRANSIENT, and
- * it is started again with a growing pause (X06).
+ * given to a callback live as long as it does. If the child dies, sends garbage or hangs, what was under way
+ * answers TRANSIENT, and it is started again with a growing pause (X06).
  */
 #ifndef VAULT_BROKER_H
 #define VAULT_BROKER_H
@@ -34,7 +34,7 @@ struct broker_config {
     const char *executable;   /* run as `sluice broker`; calls broker_main() with descriptor 3, its socket */
     enum log_level log_level; /* 0: info */
     enum log_format log_format;
-    int64_t answer_ms; /* a child that owes an answer for this long hangs, and is replaced; 0: 60 s */
+    int64_t answer_ms; /* a child that owes an answer, or its hello, for this long hangs; 0: 60 s */
 };
 
 /* The child: runs until its parent closes the socket. Returns an exit code. Logs to standard error, never a

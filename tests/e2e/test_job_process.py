@@ -1,4 +1,5 @@
-"""X01 to X10, D08, D09: processes that die, stop, or meet each other; a store that is locked, newer or damaged.
+"""X01 to X10, D08, D09: processes that die, stop, or meet each other; a store that is locked, newer or damaged. X06 is
+in test_job_broker.py.
 
 A killed worker's lease has to run out before another one may go on: those tests have many homes side by side.
 """
@@ -286,7 +287,7 @@ def test_x01_killed_while_jobs_are_added(world):
 # ---- X02, X03
 
 
-def test_x02_x03_stopped_frozen_and_without_a_broker(world):
+def test_x02_x03_stopped_and_frozen(world):
     def frozen():
         """SIGSTOP for longer than the lease: another worker takes over; the first one writes nothing any more."""
         home = world.home(limit_rate="400K")
@@ -338,26 +339,6 @@ def test_x02_x03_stopped_frozen_and_without_a_broker(world):
         assert standing(home, job) == "completed" and len(journal(world, home, "start")) == 1
         assert sent_bytes(world, home) - SIZE <= CHUNK
 
-    def broker_killed():
-        home = world.home(limit_rate="1M")
-        jobs = [home.ok("add", home.file(f"{number}.mp4", SIZE), "--channel", "main").line for number in range(2)]
-        worker = home.start_worker("--drain", "--concurrency", 1)
-        until(lambda: journal(world, home, "put"), worker.log)
-        os.kill(worker.broker_pid(), signal.SIGKILL)
-        assert worker.wait() == 0
-        assert [standing(home, job) for job in jobs] == ["completed"] * 2
-        assert sent_bytes(world, home) == 2 * SIZE
-
-    def broker_killed_while_asked():
-        home = world.home()
-        world.emulator.faults({"on": "token", "do": "delay-reply-3s", "channel": home.channels["main"]})
-        job = home.ok("add", home.file("clip.mp4", SIZE), "--channel", "main").line
-        worker = home.start_worker("--drain")
-        until(lambda: len(journal(world, home, "token")) >= 2, worker.log)
-        os.kill(worker.broker_pid(), signal.SIGKILL)
-        assert worker.wait() == 0
-        assert standing(home, job) == "completed"
-
     def worker_killed_and_the_broker_goes_too():
         home = world.home(limit_rate="400K")
         job = home.ok("add", home.file("clip.mp4", SIZE), "--channel", "main").line
@@ -371,7 +352,7 @@ def test_x02_x03_stopped_frozen_and_without_a_broker(world):
         assert standing(home, job) == "completed"
 
     world.at_once(frozen, frozen_and_nobody_else, lambda: stopped(signal.SIGTERM), lambda: stopped(signal.SIGINT),
-                  broker_killed, broker_killed_while_asked, worker_killed_and_the_broker_goes_too)
+                  worker_killed_and_the_broker_goes_too)
 
 
 def is_running(pid):

@@ -102,6 +102,8 @@ int main(void)
     strncpy(mode, message.fields[CONFIG_STORE].text, sizeof(mode) - 1);
     if (strcmp(mode, "no hello") == 0)
         return 0;
+    if (strcmp(mode, "mute from the start") == 0)
+        pause();
     int marker = open(message.fields[CONFIG_KEY_FILE].text, O_CREAT | O_EXCL | O_WRONLY, 0600);
     greet(&message);
     while (read_message(&message))

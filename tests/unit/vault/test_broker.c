@@ -232,6 +232,17 @@ static void x06_what_was_under_way_when_it_died_is_passing(void **state)
     assert_int_not_equal(broker_pid(world->broker), first_pid);
 }
 
+/* Until a child is there that can. */
+static enum open_result seal_again(struct world *world)
+{
+    enum open_result result = seal(world, 1, "01A", SESSION).result;
+    for (int turn = 0; turn < 100 && result == OPEN_TRANSIENT; turn++) {
+        uv_sleep(50);
+        result = seal(world, 1, "01A", SESSION).result;
+    }
+    return result;
+}
+
 static void x06_a_misbehaving_child_is_replaced(void **state)
 {
     static const char *const modes[] = {"garbage", "endless", "another kind", "nobody", "exit", "mute"};
@@ -246,15 +257,60 @@ static void x06_a_misbehaving_child_is_replaced(void **state)
         config.answer_ms = strcmp(modes[i], "mute") == 0 ? 300 : 0;
         assert_ok(broker_open(&world->loop, &config, &world->broker, &world->err), world);
         assert_int_equal(seal(world, 1, "01A", SESSION).result, OPEN_TRANSIENT);
-        struct got_session next = seal(world, 1, "01A", SESSION);
-        for (int turn = 0; turn < 100 && next.result == OPEN_TRANSIENT; turn++) {
-            uv_sleep(50);
-            next = seal(world, 1, "01A", SESSION);
-        }
-        assert_int_equal(next.result, OPEN_OK);
+        assert_int_equal(seal_again(world), OPEN_OK);
         broker_close(world->broker);
     }
     world->broker = real;
+}
+
+static void assert_buried(struct world *world, pid_t pid)
+{
+    for (int turn = 0; turn < 200 && kill(pid, 0) == 0; turn++) {
+        uv_run(&world->loop, UV_RUN_NOWAIT);
+        uv_sleep(10);
+    }
+    assert_int_equal(kill(pid, 0), -1);
+    assert_int_equal(errno, ESRCH);
+}
+
+static void x06_a_frozen_child_is_replaced_and_buried(void **state)
+{
+    struct world *world = *state;
+    struct broker *first = world->broker;
+    struct broker_config config = world_config(world);
+    config.answer_ms = 300;
+    assert_ok(broker_open(&world->loop, &config, &world->broker, &world->err), world);
+    pid_t pid = (pid_t)broker_pid(world->broker);
+    assert_true(pid > 0);
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    assert_int_equal(seal(world, 1, "01A", SESSION).result, OPEN_TRANSIENT);
+    assert_buried(world, pid);
+    assert_int_equal(seal_again(world), OPEN_OK);
+    broker_close(world->broker);
+    world->broker = first;
+}
+
+static void x06_a_frozen_child_does_not_outlive_its_parent(void **state)
+{
+    struct world *world = *state;
+    pid_t pid = (pid_t)broker_pid(world->broker);
+    assert_true(pid > 0);
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    broker_close(world->broker);
+    world->broker = NULL;
+    assert_buried(world, pid);
+    world_open_broker(world);
+}
+
+static void x06_a_child_that_never_says_hello_is_given_up(void **state)
+{
+    struct world *world = *state;
+    struct broker_config config = world_config(world);
+    config.executable = getenv("BROKER_FAKE");
+    config.store = "mute from the start";
+    config.answer_ms = 300;
+    assert_int_equal(open_with(world, &config), ERR_INTERNAL);
+    assert_says(world, "does not answer");
 }
 
 static void x06_a_command_is_answered_when_the_child_dies(void **state)
@@ -452,6 +508,9 @@ static int run(void)
         TEST(the_digest_key_is_the_keys),
         TEST(x06_what_was_under_way_when_it_died_is_passing),
         TEST(x06_a_misbehaving_child_is_replaced),
+        TEST(x06_a_frozen_child_is_replaced_and_buried),
+        TEST(x06_a_frozen_child_does_not_outlive_its_parent),
+        TEST(x06_a_child_that_never_says_hello_is_given_up),
         TEST(x06_a_command_is_answered_when_the_child_dies),
         TEST(closing_answers_what_was_asked),
         TEST(x06_the_child_ends_on_garbage),
