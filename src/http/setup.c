@@ -20,7 +20,7 @@
 /* A larger buffer saves turns of the loop, and costs its memory in each transfer: only while there are few.
  */
 #define UPLOAD_BUFFER_BYTES     65536L
-#define UPLOAD_BUFFER_FEW_BYTES 131072L
+#define UPLOAD_BUFFER_FEW_BYTES 262144L
 #define FEW_TRANSFERS           32
 
 /* ---- curl's memory: wiped when given back, for it holds tokens and session URLs ---- */
