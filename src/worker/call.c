@@ -65,6 +65,7 @@ static void on_http_done(void *ctx, const struct http_reply *http)
 {
     struct call *call = ctx;
     struct reply reply = reply_of(http);
+    counts_exchange(&call->task->worker->counts, call->doing, reply.transport, http->status);
     memcpy(reply.request_id, call->task->request_id, sizeof(reply.request_id));
     call->request = NULL;
     call->done(call, http, &reply);
@@ -82,7 +83,7 @@ static void on_progress(void *ctx, uint64_t sent_bytes)
 {
     struct call *call = ctx;
     struct task *task = call->task;
-    task->sent_bytes = sent_bytes;
+    tell_sent(task, sent_bytes);
     worker_tell_progress(task->worker, task->slot);
 }
 
@@ -90,6 +91,8 @@ static int64_t read_body(void *ctx, void *data, size_t len)
 {
     struct call *call = ctx;
     int64_t got = media_reader_read(call->reader, data, len);
+    if (got > 0 && !call->task->has_begun)
+        tell_first_byte(call->task);
     return got > 0 ? got : got == 0 ? HTTP_BODY_LATER : HTTP_BODY_FAILED;
 }
 
@@ -148,6 +151,8 @@ void call_answer(struct call *call, const struct reply *reply)
     struct task *task = call->task;
     struct event event = event_make(EVENT_REPLY, task->slot, call->op);
     event.reply = *reply;
+    if (call->doing == ACTION_PUT)
+        tell_sent(task, reply->sent_bytes);
     task->sent_bytes = 0;
     task->call = NULL;
     yt_request_release(&call->yt);

@@ -13,6 +13,7 @@ static void bind_task(struct worker *worker, uint32_t slot, struct store_work *w
     task->used = true;
     task->work = *work; /* taken over */
     yt_slug(work->storage_path, work->claim.id.text, task->slug);
+    tell_claimed(task);
 }
 
 static void on_claimed(void *ctx, uint64_t op, bool ok, struct store_work *works, uint32_t count)
@@ -38,9 +39,10 @@ void near_claim(struct worker *worker, const struct action *action)
     store_thread_claim(worker->store, action->claim.count, on_claimed, worker, action->op);
 }
 
-static void on_written(void *ctx, uint64_t op, enum write_result result)
+static void on_written(void *ctx, uint64_t op, const struct job_write *write, enum write_result result)
 {
     struct task *task = ctx;
+    tell_written(task, write, result);
     struct event event = event_make(EVENT_STORED, task->slot, op);
     event.stored.result = result;
     answer(task->worker, &event);
@@ -60,7 +62,7 @@ static void on_sealed(void *ctx, enum open_result result, struct blob sealed)
     if (result == OPEN_OK)
         store_thread_write(task->worker->store, &sealing->write, sealed, on_written, task, sealing->op);
     else
-        on_written(task, sealing->op, WRITE_FAILED);
+        on_written(task, sealing->op, &sealing->write, WRITE_FAILED);
     mem_free(sealing);
 }
 

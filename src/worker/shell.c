@@ -39,6 +39,7 @@ static void forget(struct task *task)
     const struct worker_options *options = task->worker->options;
     if (options->progress)
         options->progress(options->progress_ctx, &progress);
+    tell_forgotten(task);
     task_release(task);
 }
 
@@ -118,12 +119,15 @@ void worker_tell_progress(struct worker *worker, uint32_t slot)
 static void step(struct worker *worker, struct event *event)
 {
     struct now now = clock_now();
+    struct engine_view before;
+    bool was_used = engine_look(worker->engine, event->slot, &before);
     event->now.wall_ms = now.wall_ms;
     event->now.mono_ms = now.mono_ms;
     event->entropy = random_u64();
     engine_step(worker->engine, event, &worker->actions);
     for (uint32_t i = 0; i < worker->actions.count; i++)
         carry_out(worker, &worker->actions.items[i]);
+    tell_step(worker, event, was_used ? &before : NULL);
     worker_tell_progress(worker, event->slot);
 }
 

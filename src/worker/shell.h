@@ -8,6 +8,7 @@
  * source.c  the source file
  * call.c    one HTTP exchange with YouTube each: start, put, query, cancel, probe
  * look.c    several exchanges, one answer: the channel's uploads, a video
+ * tell.c    counts what goes by, and puts a view of it up on the board
  */
 #ifndef WORKER_SHELL_H
 #define WORKER_SHELL_H
@@ -43,6 +44,9 @@ struct task {
     struct asked *asked;           /* a question to the broker */
     struct comparison *comparison; /* of the source */
     uint64_t sent_bytes;           /* of the PUT under way */
+    int64_t claimed_at_mono_ms;
+    bool has_begun;  /* a byte of the file went out in this lease */
+    bool is_settled; /* how the lease ends is stored */
 };
 
 struct worker {
@@ -66,6 +70,14 @@ struct worker {
     bool pumping;
     struct actions actions;
 
+    struct counts counts;
+    struct store_thread *looker; /* counts the queue on a handle of its own; NULL without a board */
+    struct queue *queue;         /* as it was counted last; NULL: not yet */
+    bool queue_asked;
+    int64_t queue_due_mono_ms;
+    int64_t started_at_mono_ms;
+    int64_t broker_pid;
+
     int64_t seen_at_mono_ms;
     bool draining;
     bool interrupted;
@@ -78,6 +90,19 @@ struct worker {
 
 /* Sets the timer to what the engine wants next, and ends the loop once it is idle. */
 void worker_after_step(struct worker *worker);
+
+/* ---- tell.c ---- */
+
+/* Puts a view up, and has the queue counted where that is due; does nothing without a board. */
+void tell(struct worker *worker);
+/* What the engine made of an event; `before`: how the event's slot stood, NULL if it was free. */
+void tell_step(struct worker *worker, const struct event *event, const struct engine_view *before);
+void tell_claimed(struct task *task);
+void tell_written(struct task *task, const struct job_write *write, enum write_result result);
+void tell_forgotten(struct task *task);
+void tell_first_byte(struct task *task);
+/* Of the PUT under way, up to now. */
+void tell_sent(struct task *task, uint64_t sent_bytes);
 
 /* ---- shell.c ---- */
 

@@ -8,14 +8,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "core/pacific.h"
 
 enum {
     GROUP_MAX = 256,
     GROUP_TRIES_MAX = 3,
-    CHUNKS_MAX = 40000,
-    QUEUE_LINES_MAX = 10000
-}; /* 256 GiB in chunks of 8 MiB are 32,768 */
+    CHUNKS_MAX = 40000, /* 256 GiB in chunks of 8 MiB are 32,768 */
+};
 
 enum request_type {
     REQUEST_CLAIM,
@@ -167,37 +165,6 @@ static int keep_chunk(void *ctx, const struct chunk_digest *chunk)
     return request->chunks.count > CHUNKS_MAX ? ERR_LIMIT : 0;
 }
 
-/* ---- the queue's depth ---- */
-
-static int keep_depth(void *ctx, const struct store_queue *depth)
-{
-    struct queue *queue = ctx;
-    queue->depths = mem_grow(queue->depths, queue->depth_count + 1, sizeof(*queue->depths));
-    queue->depths[queue->depth_count++] = *depth;
-    return queue->depth_count >= QUEUE_LINES_MAX;
-}
-
-static int keep_quota(void *ctx, const struct store_quota *quota)
-{
-    struct queue *queue = ctx;
-    queue->quotas = mem_grow(queue->quotas, queue->quota_count + 1, sizeof(*queue->quotas));
-    queue->quotas[queue->quota_count++] = *quota;
-    return queue->quota_count >= QUEUE_LINES_MAX;
-}
-
-static int count_queue(struct store *store, struct queue *queue, struct err *err)
-{
-    int64_t begun_mono_ms = clock_mono_ms(), now_ms = 0;
-    int rc = store_now(store, &now_ms, err);
-    if (rc == 0)
-        rc = store_queue_list(store, keep_depth, queue, err);
-    if (rc >= 0)
-        rc = store_quota_list(store, pacific_day(now_ms), keep_quota, queue, err);
-    queue->taken_at_mono_ms = clock_mono_ms();
-    queue->took_ms = queue->taken_at_mono_ms - begun_mono_ms;
-    return rc < 0 ? rc : 0;
-}
-
 static int run(struct store_thread *thread, struct request *request, struct err *err)
 {
     struct store *store = thread->store;
@@ -218,7 +185,7 @@ static int run(struct store_thread *thread, struct request *request, struct err 
     case REQUEST_BACKLOG:
         return store_backlog(store, &thread->config.reach, &request->backlog.backlog, err);
     case REQUEST_QUEUE:
-        return count_queue(store, request->queue.queue, err);
+        return queue_count(store, request->queue.queue, err);
     case REQUEST_SEEN:
         return store_worker_seen(store, worker, thread->config.reach.region, request->seen.active_count, err);
     }
@@ -313,7 +280,9 @@ static int run_group(struct store_thread *thread, struct request **requests, uin
     if (rc == 0)
         return 0;
     thread->is_in_doubt = rc == ERR_STORE;
-    LOG(LOG_ERROR, "the store did not take what was to be stored; it is tried again",
+    LOG(LOG_ERROR,
+        thread->config.is_reader ? "the queue cannot be counted"
+                                 : "the store did not take what was to be stored; it is tried again",
         F_STR("error", err.message));
     return rc;
 }

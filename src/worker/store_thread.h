@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "store/store.h"
+#include "worker/board.h"
 
 struct store_thread;
 
@@ -21,7 +22,12 @@ struct store_thread_config {
     struct store_reach reach; /* what it points to must outlive the thread */
     int64_t lease_ms;
     uint32_t requests_max; /* never more than this many under way */
+    struct counts *counts; /* the loop's; NULL: nobody wants to know */
+    bool is_reader;        /* for looks that take long: no transaction, no lock, and it is no worker */
 };
+
+/* A store that owes an answer for this long does not answer. */
+enum { STORE_ANSWER_OVERDUE_MS = 5000 };
 /* Opens the store in the calling thread, so that an error is told at once. */
 int store_thread_open(uv_loop_t *loop, const struct store_thread_config *config, struct store_thread **ret,
                       struct err *err) MUST_CHECK;
@@ -36,8 +42,9 @@ void store_thread_claim(struct store_thread *thread, uint32_t max,
 /* `sealed_session` is copied. */
 void store_thread_write(struct store_thread *thread, const struct job_write *write,
                         struct blob sealed_session,
-                        void (*done)(void *ctx, uint64_t op, enum write_result result), void *ctx,
-                        uint64_t op);
+                        void (*done)(void *ctx, uint64_t op, const struct job_write *write,
+                                     enum write_result result),
+                        void *ctx, uint64_t op);
 void store_thread_renew(struct store_thread *thread, struct job_id job, int64_t lease_epoch,
                         void (*done)(void *ctx, uint64_t op, const struct store_renewal *renewal), void *ctx,
                         uint64_t op);
@@ -48,6 +55,11 @@ void store_thread_chunks(struct store_thread *thread, struct job_id job,
                          void *ctx, uint64_t op);
 void store_thread_backlog(struct store_thread *thread,
                           void (*done)(void *ctx, bool ok, const struct store_backlog *backlog), void *ctx);
+/* What waits, and the day's quota. `queue` belongs to the callback, which must drop it. */
+void store_thread_queue(struct store_thread *thread, void (*done)(void *ctx, bool ok, struct queue *queue),
+                        void *ctx);
 void store_thread_seen(struct store_thread *thread, uint32_t active_count);
+/* Whether the last answer was good, and none is overdue. */
+bool store_thread_is_well(const struct store_thread *thread);
 
 #endif

@@ -23,7 +23,7 @@ enum {
     POOL_THREADS_MAX = 64,
     CONNECT_BURST = 8,
     DESCRIPTORS_A_SLOT = 3,
-    DESCRIPTORS_BESIDE = 64, /* loop, store, broker, logs, and room */
+    DESCRIPTORS_BESIDE = 112, /* loop, store, broker, logs, web endpoint, and room */
     REQUESTS_A_SLOT =
         6, /* to the store, under way at once: one main write, progress, renewal, digests, and room */
 };
@@ -43,6 +43,7 @@ static void drain(struct worker *worker)
     if (worker->draining)
         return;
     worker->draining = true;
+    tell(worker); /* at once: nobody should send work to a worker that leaves */
     struct event event = event_make(EVENT_DRAIN, 0, 0);
     answer(worker, &event);
 }
@@ -131,6 +132,7 @@ static void on_housekeeping(uv_timer_t *timer)
     for (uint32_t slot = 0; slot < worker->slot_count; slot++)
         worker_tell_progress(worker, slot);
     leave_if_drained(worker);
+    tell(worker);
 }
 
 /* ---- wiring ---- */
@@ -203,6 +205,7 @@ static int open_store(struct worker *worker, struct err *err)
         .worker = worker->name,
         .lease_ms = settings->lease_ms,
         .requests_max = worker->slot_count * REQUESTS_A_SLOT + 8,
+        .counts = &worker->counts,
         .reach =
             {
                 .region = settings->region,
@@ -213,6 +216,14 @@ static int open_store(struct worker *worker, struct err *err)
             },
     };
     return store_thread_open(&worker->loop, &config, &worker->store, err);
+}
+
+/* Counting a million jobs takes a while, for which no job is to wait. */
+static int open_looker(struct worker *worker, struct err *err)
+{
+    struct store_thread_config config = {
+        .store = worker->settings->store, .worker = worker->name, .requests_max = 1, .is_reader = true};
+    return worker->options->board ? store_thread_open(&worker->loop, &config, &worker->looker, err) : 0;
 }
 
 static void open_engine(struct worker *worker)
@@ -266,6 +277,8 @@ static int open_all(struct worker *worker, struct err *err)
     if (rc == 0)
         rc = open_store(worker, err);
     if (rc == 0)
+        rc = open_looker(worker, err);
+    if (rc == 0)
         open_engine(worker);
     return rc;
 }
@@ -296,6 +309,7 @@ static void close_all(struct worker *worker)
     worker->closed = true; /* what is answered from here on changes nothing any more */
     if (worker->http)
         http_close(worker->http);
+    store_thread_close(worker->looker);
     store_thread_close(worker->store);
     if (worker->broker)
         broker_close(worker->broker);
@@ -304,6 +318,7 @@ static void close_all(struct worker *worker)
             task_release(&worker->tasks[i]);
     run_out(worker);
     media_root_close(worker->media_root);
+    queue_drop(worker->queue);
     mem_free(worker->tasks);
     mem_free(worker->pending);
     mem_free(worker->engine);
@@ -347,7 +362,10 @@ int worker_run(const struct settings *settings, const struct worker_options *opt
     allow_descriptors(worker);
     signal(SIGPIPE, SIG_IGN);
     uv_loop_init(&worker->loop);
-    int rc = open_all(worker, err);
+    worker->started_at_mono_ms = clock_mono_ms();
+    int rc = options->begin ? options->begin(options->begin_ctx, err) : 0;
+    if (rc == 0)
+        rc = open_all(worker, err);
     if (rc == 0) {
         LOG(LOG_INFO, "worker ready", F_STR("worker", worker->name), F_STR("region", settings->region),
             F_U64("concurrency", worker->slot_count), F_I64("broker_pid", broker_pid(worker->broker)));

@@ -6,6 +6,7 @@
 #define WORKER_WORKER_H
 
 #include "vault/broker.h"
+#include "worker/board.h"
 #include "worker/settings.h"
 
 /* How one job stands, told on the loop's thread whenever it changed; for progress bars. */
@@ -28,6 +29,11 @@ struct worker_options {
     uint32_t only_job_count;
     void (*progress)(void *ctx, const struct worker_progress *progress); /* may be NULL */
     void *progress_ctx;
+    struct board *board; /* where the worker tells how it stands; NULL: nowhere. Outlives the run */
+    /* Runs when the process is set up (limits, environment) and before anything is opened, so that it may
+     * start threads. May be NULL; its error ends the run. */
+    int (*begin)(void *ctx, struct err *err);
+    void *begin_ctx;
 };
 
 /* Runs until drained, or until SIGTERM or SIGINT (then: stops claiming, stores offsets, gives leases back,
