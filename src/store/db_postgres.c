@@ -201,8 +201,9 @@ static int control(struct db *base, enum db_verb verb, struct err *err)
 
 static void set_wait(struct db *db, int busy_ms, int reply_ms)
 {
-    (void)busy_ms; /* part of each transaction's beginning */
+    self(db)->busy_ms = busy_ms ? busy_ms : self(db)->busy_ms;
     self(db)->reply_ms = reply_ms ? reply_ms : self(db)->reply_ms;
+    postgres_set_begin(self(db));
 }
 
 /* ---- schema ---- */

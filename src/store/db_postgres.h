@@ -16,8 +16,9 @@ struct db_postgres {
     struct db base;
     PGconn *conn; /* NULL: there is none now */
     PQconninfoOption *options;
-    char *name;      /* owned; "host:port/database", for people: the URL may hold a password */
-    char *begin_sql; /* owned */
+    char *name;          /* owned; "host:port/database", for people: the URL may hold a password */
+    char *begin_sql;     /* owned */
+    bool waits_for_disk; /* a commit, without being told */
     int busy_ms, reply_ms;
     int changed;    /* rows, by the last statement */
     bool has_begun; /* a transaction, that may have been lost with its connection since: then it only takes a
@@ -43,6 +44,8 @@ extern const struct db_driver db_postgres_driver;
  * bounded. */
 int postgres_connect(struct db_postgres *db, struct err *err) MUST_CHECK;
 void postgres_disconnect(struct db_postgres *db);
+/* What a transaction begins with: it depends on the waits. */
+void postgres_set_begin(struct db_postgres *db);
 
 /* ---- db_postgres_exec.c ---- */
 

@@ -13,7 +13,7 @@
 #include "base/text.h"
 #include "store/db_postgres.h"
 
-enum { DOUBT_MS = 10000, PAUSE_FIRST_MS = 20, PAUSE_MAX_MS = 500 };
+enum { PAUSE_FIRST_MS = 20, PAUSE_MAX_MS = 500 };
 
 struct mark {
     char xid[24]; /* "" : the transaction has written nothing */
@@ -88,7 +88,7 @@ static enum outcome find_outcome(struct db_postgres *db, const struct mark *mark
 {
     struct err ignored;
     enum outcome outcome = OUTCOME_OPEN;
-    int64_t end_mono_ms = clock_mono_ms() + DOUBT_MS;
+    int64_t end_mono_ms = clock_mono_ms() + db->reply_ms;
     int pause = PAUSE_FIRST_MS;
     for (;;) {
         if (ask(db, mark, &outcome, &ignored) == 0 && outcome != OUTCOME_OPEN)

@@ -162,9 +162,21 @@ static int attempt_nth(struct db_postgres *db, int n, struct err *err)
     return rc;
 }
 
+/* A server that has ended the connection meanwhile has said so: better to know before something is sent. */
+static bool is_alive(struct db_postgres *db)
+{
+    if (!db->conn || PQstatus(db->conn) != CONNECTION_OK)
+        return false;
+    struct pollfd fd = {.fd = PQsocket(db->conn), .events = POLLIN};
+    while (!db->has_begun && poll(&fd, 1, 0) > 0)
+        if (PQconsumeInput(db->conn) == 0 || PQstatus(db->conn) != CONNECTION_OK)
+            return false;
+    return true;
+}
+
 int postgres_connect(struct db_postgres *db, struct err *err)
 {
-    if (db->conn && PQstatus(db->conn) == CONNECTION_OK)
+    if (is_alive(db))
         return 0;
     postgres_disconnect(db);
     if (db->has_begun)
@@ -192,14 +204,23 @@ static const char look_sql[] =
     "  and relkind in ('r', 'p')),"
     " current_setting('synchronous_commit') = 'off'";
 
+/* Other workers wait for the locks of a transaction whose worker is stopped or cut off: the server ends it.
+ */
+void postgres_set_begin(struct db_postgres *db)
+{
+    mem_free(db->begin_sql);
+    db->begin_sql = mem_printf("begin isolation level read committed; set local lock_timeout = %d;"
+                               " set local idle_in_transaction_session_timeout = %d%s",
+                               db->busy_ms, db->reply_ms,
+                               db->waits_for_disk ? "" : "; set local synchronous_commit = on");
+}
+
 static int read_look(struct db_postgres *db, const struct db_stmt *stmt, bool create, struct err *err)
 {
     const char *schema = db_text(stmt, 0);
     bool has_store = db_int(stmt, 1), has_tables = db_int(stmt, 2);
-    db->begin_sql =
-        mem_printf("begin isolation level read committed; set local lock_timeout = %d;"
-                   " set local idle_in_transaction_session_timeout = %d%s",
-                   DB_BUSY_MS, DB_REPLY_MS, db_int(stmt, 3) ? "; set local synchronous_commit = on" : "");
+    db->waits_for_disk = !db_int(stmt, 3);
+    postgres_set_begin(db);
     if (!schema[0])
         return err_set(err, ERR_STORE,
                        "%s: the role has no schema to work in: `create schema sluice authorization ROLE` and"

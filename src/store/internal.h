@@ -41,6 +41,7 @@ bool step_again(struct store *store, int rc, int *tries);
 /* ---- tests only ---- */
 
 void store_set_clock(struct store *store, int64_t (*now_ms)(void *ctx), void *ctx);
+/* How long locks are waited for; answers of a server four times as long. */
 void store_set_busy_wait(struct store *store, int wait_ms);
 
 /* ---- shared by subjects ---- */

@@ -170,7 +170,7 @@ void store_set_clock(struct store *store, int64_t (*now_ms)(void *ctx), void *ct
 
 void store_set_busy_wait(struct store *store, int wait_ms)
 {
-    store->db->driver->set_wait(store->db, wait_ms, wait_ms);
+    store->db->driver->set_wait(store->db, wait_ms, 4 * wait_ms);
 }
 
 int store_now(struct store *store, int64_t *ret_wall_ms, struct err *err)

@@ -25,6 +25,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.parse
 
@@ -70,7 +71,7 @@ class Cluster:
         self.data = self.folder / "data"
         self.log = self.folder / "log"
         self.databases = 0
-        self.bouncer = None
+        self.closed = False
         self.folder.chmod(0o755)
         if self.user:
             os.chown(self.folder, *self.user)
@@ -138,9 +139,7 @@ class Cluster:
             self.process.wait(30)
 
     def close(self):
-        if self.bouncer:
-            self.bouncer.kill()
-            self.bouncer.wait()
+        self.closed = True
         if getattr(self, "process", None):
             self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -195,6 +194,23 @@ def start_bouncer(folder):
     return process, home, port
 
 
+def keep_running(cluster):
+    """Starts the server again whenever it has ended, as an init would."""
+    while not cluster.closed:
+        cluster.process.wait()
+        time.sleep(0.3)
+        if not cluster.closed:
+            cluster.start()
+
+
+def add_small_disk(cluster):
+    small = cluster.folder / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(small)], check=True)
+    os.chown(small, *cluster.user)
+    cluster.sql(f"create tablespace small location '{small}'")
+
+
 # ---- commands
 
 def run(folder, options):
@@ -216,12 +232,22 @@ def main():
     parser.add_argument("what", choices=["run", "serve"])
     parser.add_argument("--bouncer", action="store_true", help="PgBouncer in between, in transaction mode")
     parser.add_argument("--durable", action="store_true", help="with fsync")
+    parser.add_argument("--own", action="store_true", help="a server that the command may end: it is started again")
+    parser.add_argument("--small-disk", action="store_true",
+                        help="and the tablespace `small`, 24 MB, in a mount namespace of its own (as root only)")
     parser.add_argument("command", nargs=argparse.REMAINDER)
     options = parser.parse_args()
     shared = os.environ.get("SLUICE_TEST_POSTGRES")
-    if options.what == "run" and shared and not options.durable:
+    if options.what == "run" and shared and not options.durable and not options.own:
         return run(pathlib.Path(shared), options)
+    if options.small_disk and os.geteuid() == 0 and not os.environ.get("SLUICE_TEST_UNSHARED"):
+        os.environ["SLUICE_TEST_UNSHARED"] = "1"
+        os.execvp("unshare", ["unshare", "-m", sys.executable, *sys.argv])
     with Cluster(options.durable) as cluster:
+        if options.small_disk and os.geteuid() == 0:
+            add_small_disk(cluster)
+        if options.own:
+            threading.Thread(target=keep_running, args=(cluster,), daemon=True).start()
         if options.what == "run":
             return run(cluster.folder, options)
         print(cluster.folder, flush=True)
