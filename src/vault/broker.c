@@ -4,7 +4,6 @@
  */
 #include "vault/broker.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -164,11 +163,8 @@ static void greeted(struct broker *broker, const struct message *hello)
 
 static void refused(struct broker *broker, const struct message *error)
 {
-    int64_t code = error->fields[ERROR_CODE].number;
-    if (code <= ERR_BEFORE_FIRST_ || code >= 0)
-        code = ERR_INTERNAL;
-    err_set(&broker->refusal, (int)code, "%s", error->fields[ERROR_MESSAGE].text);
-    broker_down(broker, error->fields[ERROR_MESSAGE].text);
+    broker_take_error(error, &broker->refusal);
+    broker_down(broker, broker->refusal.message);
 }
 
 static bool is_answer_to(const struct question *question, const struct message *answer)

@@ -1,6 +1,4 @@
 /* What callers ask the broker for: questions, and the reading of their answers. */
-#include <string.h>
-
 #include "base/text.h"
 #include "vault/parent.h"
 
@@ -105,9 +103,11 @@ struct call {
     struct err *err;
 };
 
-static int error_code(int64_t code)
+int broker_take_error(const struct message *answer, struct err *err)
 {
-    return code > ERR_BEFORE_FIRST_ && code < 0 ? (int)code : ERR_INTERNAL;
+    int64_t code = answer->fields[ERROR_CODE].number;
+    bool is_known = code > ERR_BEFORE_FIRST_ && code < 0;
+    return err_set(err, is_known ? (int)code : ERR_INTERNAL, "%s", answer->fields[ERROR_MESSAGE].text);
 }
 
 static void call_answered(const struct question *question, const struct message *answer, const char *why,
@@ -119,8 +119,7 @@ static void call_answered(const struct question *question, const struct message 
     if (!answer)
         call->code = err_set(call->err, ERR_TIMEOUT, "%s: try again", why);
     else if (answer->type == MESSAGE_ERROR)
-        call->code = err_set(call->err, error_code(answer->fields[ERROR_CODE].number), "%s",
-                             answer->fields[ERROR_MESSAGE].text);
+        call->code = broker_take_error(answer, call->err);
     else
         call->take(call->ret, answer);
 }

@@ -31,7 +31,7 @@ static int fill_client(const struct message *ask, const struct yt_client_secret 
 static int store_both(struct child *child, struct store_client *client, const char *secret, struct err *err)
 {
     struct row_place place;
-    struct buf sealed AUTO_BUF = BUF_INIT(4096);
+    struct buf sealed AUTO_BUF = BUF_INIT(VAULT_SEALED_MAX);
     int code = store_client_put(child->store, client, err);
     if (code != 0)
         return code;

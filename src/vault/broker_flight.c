@@ -4,7 +4,7 @@
  * The order matters: a new refresh token is stored before the access token that came with it is used at all
  * (K06), and no access token leaves this process before channels.list has named the channel (K09).
  */
-#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -131,7 +131,7 @@ static int replace_row(struct flight *flight, struct err *err)
     if (memcmp(row, entry->unsaved_row, sizeof(row)) != 0)
         return 0;
     struct row_place place;
-    struct buf sealed AUTO_BUF = BUF_INIT(8192);
+    struct buf sealed AUTO_BUF = BUF_INIT(VAULT_SEALED_MAX);
     place_of_token(&place, flight->channel.tenant_id, flight->channel.id);
     vault_seal(flight->child->key, &place.place, entry->unsaved.data, entry->unsaved.len, &sealed);
     return store_token_set(store, flight->channel.id, (struct blob){.data = sealed.data, .len = sealed.len},

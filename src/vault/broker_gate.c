@@ -7,7 +7,6 @@
 #include "vault/tokens.h"
 
 enum {
-    REFUSED_MS = 600000,
     /* So many failures in a row speak of the endpoint; fewer may be one channel's own trouble. */
     FAILURES_OF_CLIENT = 3,
 };

@@ -103,7 +103,7 @@ static int store_login(struct login *login, const struct yt_channel *channel, st
     text_copy(row.channel.yt_channel_id, sizeof(row.channel.yt_channel_id), channel->id);
     text_copy(row.channel.title, sizeof(row.channel.title), channel->title);
     text_copy(row.channel.uploads_playlist, sizeof(row.channel.uploads_playlist), channel->uploads_playlist);
-    buf_init(&seal.sealed, 8192);
+    buf_init(&seal.sealed, VAULT_SEALED_MAX);
     int code = store_channel_login(child->store, &row, err);
     buf_release(&seal.sealed);
     return code != 0 ? code : store_channel_get(child->store, row.channel.id, ret, err);

@@ -1,7 +1,5 @@
 /* The broker process: hardens itself, serves its parent, ends with it. */
-#include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>

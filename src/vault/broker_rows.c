@@ -1,7 +1,6 @@
 /* The sealed rows that the broker opens, and the session URLs that it seals and opens for its parent. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -75,7 +74,7 @@ void session_seal(struct child *child, const struct message *ask)
 {
     struct seal_place place =
         place_of_session(ask->fields[SEAL_TENANT_ID].number, ask->fields[SEAL_JOB].text);
-    struct buf sealed AUTO_BUF = BUF_INIT(8192);
+    struct buf sealed AUTO_BUF = BUF_INIT(VAULT_SEALED_MAX);
     struct message_out out;
     vault_seal(child->key, &place, ask->fields[SEAL_URL].text, ask->fields[SEAL_URL].len, &sealed);
     message_start(&out, MESSAGE_SEALED, ask->id);

@@ -18,7 +18,6 @@ enum {
     FLIGHTS_MAX = 16,    /* that ask the network at one time (L03) */
     WAIT_MS_MAX = 25000, /* of a request for a flight; the parent waits longer */
     SPARE_MS = 30000,    /* a token with less life than this is not handed out */
-    REFUSED_MS = 600000, /* a refused login is tried again after this, or when its row changed */
     UNUSED_MS = 3600000,
 };
 

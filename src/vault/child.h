@@ -1,6 +1,17 @@
 /*
  * The inside of the broker process. One thread, one loop: everything here belongs to it. Calls of the store
  * block this process alone, for a bounded time.
+ *
+ * broker_main.c     start, hardening, configuration, dispatch, end
+ * broker_token.c    access tokens on request: leases, cache, who waits for which flight
+ * broker_flight.c   one flight: refresh, rotation, whose channel
+ * broker_gate.c     when not to ask a token endpoint
+ * broker_login.c    a code becomes a sealed refresh token; broker_client.c imports clients, broker_removal.c
+ *                   removes channels
+ * broker_rows.c     sealed rows and sessions
+ * broker_net.c      what goes over the network
+ *
+ * The parent's side is broker.c and broker_calls.c; link.c and message.c belong to both.
  */
 #ifndef VAULT_CHILD_H
 #define VAULT_CHILD_H
@@ -74,7 +85,6 @@ int open_refresh_token(struct child *child, const struct store_channel *channel,
 /* POST of a form. `done` as in http.h; not called where this returns an error. */
 int post_form(struct child *child, const char *url, const struct buf *form,
               void (*done)(void *ctx, const struct http_reply *reply), void *ctx, struct err *err) MUST_CHECK;
-struct yt_http reply_for_youtube(const struct http_reply *reply);
 /* A token endpoint's reply in locked memory: struct yt_token_reply inside. */
 struct yt_token_reply *read_token_reply(const struct http_reply *reply, struct secret *ret);
 

@@ -101,6 +101,24 @@ static void has_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *memory)
     take_frames(link);
 }
 
+/* ---- a pause ---- */
+
+void link_pause(struct link *link)
+{
+    if (link_backlog(link) == 0)
+        return;
+    link->is_paused = true;
+    uv_read_stop((uv_stream_t *)&link->pipe);
+}
+
+static void resume(struct link *link)
+{
+    link->is_paused = false;
+    take_frames(link);
+    if (!link->is_paused && !link->has_ended && !link->is_closing)
+        uv_read_start((uv_stream_t *)&link->pipe, give_memory, has_read);
+}
+
 /* ---- out ---- */
 
 static void has_written(uv_write_t *write, int status)
@@ -111,8 +129,8 @@ static void has_written(uv_write_t *write, int status)
     mem_free(outgoing);
     if (status < 0 && status != UV_ECANCELED)
         end(link, uv_strerror(status));
-    else if (link->is_paused && !link->is_closing && link_backlog(link) == 0)
-        link_resume(link);
+    else if (link->is_paused && !link->has_ended && !link->is_closing && link_backlog(link) == 0)
+        resume(link);
 }
 
 void link_send(struct link *link, struct secret *frame, size_t len)
@@ -132,22 +150,6 @@ void link_send(struct link *link, struct secret *frame, size_t len)
 size_t link_backlog(const struct link *link)
 {
     return uv_stream_get_write_queue_size((const uv_stream_t *)&link->pipe);
-}
-
-void link_pause(struct link *link)
-{
-    link->is_paused = true;
-    uv_read_stop((uv_stream_t *)&link->pipe);
-}
-
-void link_resume(struct link *link)
-{
-    if (!link->is_paused || link->has_ended || link->is_closing)
-        return;
-    link->is_paused = false;
-    take_frames(link);
-    if (!link->is_paused && !link->has_ended && !link->is_closing)
-        uv_read_start((uv_stream_t *)&link->pipe, give_memory, has_read);
 }
 
 /* ---- life ---- */

@@ -27,9 +27,8 @@ int link_open(uv_loop_t *loop, int fd, const struct link_events *events, struct 
 void link_send(struct link *link, struct secret *frame, size_t len);
 /* Bytes that the other side has not taken yet. */
 size_t link_backlog(const struct link *link);
-/* Stops reading until link_resume(): the other side does not take its answers. */
+/* Stops reading until the other side has taken all that was sent to it; nothing if it has. */
 void link_pause(struct link *link);
-void link_resume(struct link *link);
 void link_close(struct link *link); /* NULL is fine; memory goes in a later turn */
 
 #endif

@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "vault/seal.h"
+
 enum { KIND_END, KIND_NUMBER, KIND_TEXT, KIND_BYTES };
 enum { HEAD_BYTES = 9, FIELD_HEAD_BYTES = 5, FIRST_FRAME_BYTES = 200 };
 
@@ -32,13 +34,13 @@ static const struct {
                         {TEXT(4096), TEXT(4096), TEXT(512), TEXT(4096), TEXT(512), NUMBER, NUMBER, NUMBER}},
     [MESSAGE_TOKEN] = {"token", {NUMBER, NUMBER, TEXT(32), NUMBER, NUMBER}},
     [MESSAGE_SEAL] = {"seal", {NUMBER, TEXT(32), TEXT(4096)}},
-    [MESSAGE_OPEN] = {"open", {NUMBER, TEXT(32), BYTES(8192)}},
+    [MESSAGE_OPEN] = {"open", {NUMBER, TEXT(32), BYTES(VAULT_SEALED_MAX)}},
     [MESSAGE_IMPORT] = {"import", {TEXT(63), TEXT(63), BYTES(32768)}},
     [MESSAGE_LOGIN] = {"login", {TEXT(63), NUMBER, TEXT(63), TEXT(63), TEXT(4096), TEXT(256), TEXT(1024)}},
     [MESSAGE_REMOVE] = {"remove", {NUMBER, NUMBER, TEXT(63)}},
     [MESSAGE_HELLO] = {"hello", {BYTES(32)}},
     [MESSAGE_TOKEN_ANSWER] = {"token answer", {NUMBER, TEXT(4096), NUMBER, NUMBER, TEXT(1023)}},
-    [MESSAGE_SEALED] = {"sealed", {NUMBER, BYTES(8192)}},
+    [MESSAGE_SEALED] = {"sealed", {NUMBER, BYTES(VAULT_SEALED_MAX)}},
     [MESSAGE_OPENED] = {"opened", {NUMBER, TEXT(4096)}},
     [MESSAGE_CLIENT] = {"client",
                         {NUMBER, NUMBER, TEXT(63), TEXT(63), TEXT(255), TEXT(511), TEXT(511), TEXT(15),

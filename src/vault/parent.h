@@ -23,5 +23,7 @@ void broker_ask(struct broker *broker, struct message_out *out, const struct que
 uv_loop_t *broker_loop(const struct broker *broker);
 /* For message_start() of the next question. */
 uint64_t broker_next_id(struct broker *broker);
+/* What an ERROR says, as an error of ours. Returns its code. */
+int broker_take_error(const struct message *answer, struct err *err);
 
 #endif

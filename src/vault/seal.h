@@ -14,7 +14,12 @@
 #include "base/err.h"
 #include "vault/secret.h"
 
-enum { VAULT_KEY_ID_SIZE = 17, VAULT_DIGEST_KEY_SIZE = 32, VAULT_DIGEST_SIZE = 33 };
+enum {
+    VAULT_KEY_ID_SIZE = 17,
+    VAULT_DIGEST_KEY_SIZE = 32,
+    VAULT_DIGEST_SIZE = 33,
+    VAULT_SEALED_MAX = 8192, /* bytes of what is sealed here: the longest is a session URL */
+};
 
 struct vault_key;
 

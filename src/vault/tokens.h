@@ -7,6 +7,9 @@
 
 #include "vault/child.h"
 
+/* A login or a client that was refused is tried again after this, or when its row changed. */
+enum { REFUSED_MS = 600000 };
+
 struct tokens *tokens_new(struct child *child);
 void tokens_free(struct tokens *tokens); /* after http_close(): no flight may be aloft */
 void tokens_ask(struct tokens *tokens, const struct message *ask);

@@ -125,41 +125,61 @@ static void the_other_sides_end_is_told_once(void **state)
     assert_int_equal(side->frame_count, 0);
 }
 
-static void a_pause_keeps_what_came_for_later(void **state)
+enum { BIG_COUNT = 40, BIG_LEN = 60000 }; /* together more than a socket takes at once */
+
+static void send_big_frames(struct side *side)
 {
-    struct side *side = *state;
-    side->pause_at_each = true;
-    put(side, "\0\0\0\1a\0\0\0\1b", 10);
-    assert_int_equal(side->frame_count, 1);
-    link_resume(side->link);
-    assert_int_equal(side->frame_count, 2);
-    side->pause_at_each = false;
-    link_resume(side->link);
-    put(side, "\0\0\0\1c", 5);
-    assert_int_equal(side->frame_count, 3);
+    for (int i = 0; i < BIG_COUNT; i++) {
+        struct secret frame = {0};
+        secret_reserve(&frame, BIG_LEN);
+        memset(frame.data, 'a' + i % 26, BIG_LEN);
+        link_send(side->link, &frame, BIG_LEN);
+        assert_null(frame.data);
+    }
+    assert_true(link_backlog(side->link) > 0);
+}
+
+static void take_big_frames(struct side *side)
+{
+    static char got[BIG_LEN];
+    size_t total = 0;
+    while (total < (size_t)BIG_COUNT * BIG_LEN) {
+        ssize_t len = recv(side->peer, got, sizeof(got), MSG_DONTWAIT);
+        for (ssize_t i = 0; i < len; i++, total++)
+            assert_int_equal(got[i], 'a' + (int)(total / BIG_LEN) % 26);
+        uv_run(&side->loop, UV_RUN_NOWAIT);
+    }
 }
 
 static void what_is_sent_arrives_whole(void **state)
 {
     struct side *side = *state;
-    enum { COUNT = 40, LEN = 60000 };
-    static char got[LEN];
-    size_t total = 0;
-    for (int i = 0; i < COUNT; i++) {
-        struct secret frame = {0};
-        secret_reserve(&frame, LEN);
-        memset(frame.data, 'a' + i % 26, LEN);
-        link_send(side->link, &frame, LEN);
-        assert_null(frame.data);
-    }
-    assert_true(link_backlog(side->link) > 0); /* more than the socket takes at once */
-    while (total < (size_t)COUNT * LEN) {
-        ssize_t len = recv(side->peer, got, sizeof(got), MSG_DONTWAIT);
-        for (ssize_t i = 0; i < len; i++, total++)
-            assert_int_equal(got[i], 'a' + (int)(total / LEN) % 26);
-        uv_run(&side->loop, UV_RUN_NOWAIT);
-    }
+    send_big_frames(side);
+    take_big_frames(side);
     assert_int_equal(link_backlog(side->link), 0);
+}
+
+static void a_pause_lasts_until_what_was_sent_is_taken(void **state)
+{
+    struct side *side = *state;
+    send_big_frames(side);
+    side->pause_at_each = true;
+    put(side, "\0\0\0\1a\0\0\0\1b", 10);
+    assert_int_equal(side->frame_count, 1);
+    assert_int_equal(send(side->peer, "\0\0\0\1c", 5, MSG_NOSIGNAL), 5);
+    uv_run(&side->loop, UV_RUN_NOWAIT);
+    assert_int_equal(side->frame_count, 1);
+    take_big_frames(side);
+    while (side->frame_count < 3)
+        uv_run(&side->loop, UV_RUN_ONCE);
+}
+
+static void a_pause_with_nothing_sent_is_none(void **state)
+{
+    struct side *side = *state;
+    side->pause_at_each = true;
+    put(side, "\0\0\0\1a\0\0\0\1b", 10);
+    assert_int_equal(side->frame_count, 2);
 }
 
 int main(void)
@@ -167,10 +187,14 @@ int main(void)
     vault_start();
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(a_frame_may_come_byte_by_byte),    TEST(many_frames_may_come_at_once),
-        TEST(the_largest_frame_fits),           TEST(x06_a_frame_over_the_limit_ends_it),
-        TEST(the_other_sides_end_is_told_once), TEST(a_pause_keeps_what_came_for_later),
+        TEST(a_frame_may_come_byte_by_byte),
+        TEST(many_frames_may_come_at_once),
+        TEST(the_largest_frame_fits),
+        TEST(x06_a_frame_over_the_limit_ends_it),
+        TEST(the_other_sides_end_is_told_once),
         TEST(what_is_sent_arrives_whole),
+        TEST(a_pause_lasts_until_what_was_sent_is_taken),
+        TEST(a_pause_with_nothing_sent_is_none),
     };
     return RUN_UNIT_TESTS(tests);
 }
