@@ -1,4 +1,5 @@
 /* `init`: the store and the key. */
+#include "base/mem.h"
 #include "cli/families.h"
 #include "cli/output.h"
 #include "cli/sealed.h"
@@ -49,12 +50,13 @@ static int make_key(struct cli *cli, struct vault_key **ret, bool *ret_is_new, s
 
 static void tell(struct cli *cli, const char *key_id, bool is_new)
 {
+    AUTO_FREE char *store = store_url_for_people(cli->settings.store);
     if (cli->json) {
-        out_json(json_pack("{s:o, s:o, s:s, s:b}", "store", json_text(cli->settings.store), "key_file",
+        out_json(json_pack("{s:o, s:o, s:s, s:b}", "store", json_text(store), "key_file",
                            json_text(cli->settings.key_file), "key_id", key_id, "key_is_new", is_new));
         return;
     }
-    out_field("store", cli->settings.store);
+    out_field("store", store);
     out_field_f("key", "%s (%s%s)", cli->settings.key_file, key_id, is_new ? ", new" : "");
     if (is_new)
         note(cli, "Keep a copy of the key file in another place than the store's: without it no login can be "

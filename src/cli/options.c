@@ -14,7 +14,7 @@ enum { LONG_OPTIONS_MAX = 64 };
 
 const struct cli_option cli_global_options[] = {
     {"config", "FILE", NULL, "The configuration file to read."},
-    {"store", "URL", "store", "Where jobs are kept: sqlite:PATH."},
+    {"store", "URL", "store", "Where jobs are kept: sqlite:PATH or postgres://USER@HOST/DATABASE."},
     {"tenant", "NAME", "tenant", "The tenant to act for."},
     {"json", NULL, NULL, "Print JSON: one object, or one object a line."},
     {"log-level", "LEVEL", "log_level", "error, warn, info or debug."},

@@ -231,6 +231,27 @@ static struct channel_turn *next_channel(const struct store_reach *reach, struct
     return best;
 }
 
+/* Where a channel may only have so many leases, they are counted while no other claim takes from it; a
+ * channel that another is just taking from is left to that one. */
+static int take_turn(const struct claim *claim, const struct tenant_turn *tenant,
+                     struct channel_turn *channel, struct err *err)
+{
+    int64_t ignored;
+    channel->is_mine = true;
+    if (claim->reach->per_channel_max == 0 || !claim->store->db->driver->has_many_writers)
+        return 0;
+    int rc = db_number(claim->store->db,
+                       "select served_seq from turn where tenant_id = $1 and channel_id = $2 {take}",
+                       DB_ARGS(DB_I(tenant->id), DB_I(channel->id)), &ignored, err);
+    channel->is_done = rc == 0;
+    if (rc > 0)
+        rc = db_number(claim->store->db,
+                       "select count(*) from job where lease_owner <> '' and claim_at_ms > now_ms()"
+                       " and tenant_id = $1 and channel_id = $2",
+                       DB_ARGS(DB_I(tenant->id), DB_I(channel->id)), &channel->leased, err);
+    return rc < 0 ? rc : 0;
+}
+
 /* 1: a job of the tenant was leased; 0: it has none left. */
 static int serve_tenant(const struct claim *claim, struct tenant_turn *tenant, struct store_work *ret,
                         struct err *err)
@@ -241,6 +262,10 @@ static int serve_tenant(const struct claim *claim, struct tenant_turn *tenant, s
         rc = tenant_load(claim->store, claim->reach, claim->worker, tenant, err);
     while (rc == 0 && (channel = next_channel(claim->reach, tenant))) {
         struct head head;
+        if (!channel->is_mine) {
+            rc = take_turn(claim, tenant, channel, err);
+            continue;
+        }
         rc = find_head(claim->store, tenant, channel, &head, err);
         if (rc > 0) {
             rc = lease_head(claim, tenant, channel, &head, ret, err);

@@ -17,6 +17,7 @@ struct channel_turn {
     int64_t served_seq;
     bool is_open; /* false: only cancels and jobs whose video exists */
     bool is_done; /* nothing more to take here */
+    bool is_mine; /* no other claim takes from it meanwhile */
 };
 
 struct regions {

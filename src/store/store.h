@@ -33,6 +33,8 @@ enum store_mode {
 
 /* `url`: "sqlite:PATH", or a postgres:// URL as libpq understands it, whose password is never told. */
 int store_open(const char *url, enum store_mode mode, struct store **ret, struct err *err) MUST_CHECK;
+/* The URL without what is secret in it; the caller frees it. */
+char *store_url_for_people(const char *url);
 void store_close(struct store *store); /* NULL is fine; rolls back what was not committed */
 
 /* Group commit: everything between begin and commit is durable when commit returns 0, or not at all. Each

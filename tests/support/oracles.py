@@ -8,8 +8,11 @@ of how sluice works inside.
 """
 
 import datetime
+import json
 import pathlib
 import sqlite3
+
+import postgres
 
 TERMINAL = ("completed", "failed", "cancelled")
 STATES = TERMINAL + ("queued", "uploading", "waiting", "held", "finishing")
@@ -140,12 +143,21 @@ def ledger(sluice):
 
 def query(sluice, sql, *values):
     """Rows of the store, read from outside, as dictionaries."""
+    if is_on_postgres(sluice):
+        assert not values
+        text = postgres.client("psql", "-XAtq", "-d", sluice.settings["store"], "-c",
+                               f"select coalesce(json_agg(row_to_json(found)), '[]') from ({sql}) as found")
+        return json.loads(text)
     connection = sqlite3.connect(f"file:{sluice.store}?mode=ro", uri=True, timeout=30)
     connection.row_factory = sqlite3.Row
     try:
         return [dict(row) for row in connection.execute(sql, values)]
     finally:
         connection.close()
+
+
+def is_on_postgres(sluice):
+    return sluice.settings.get("store", "").startswith("postgres")
 
 
 def judge_faults(emulator):
@@ -170,9 +182,12 @@ def judge_secrets(emulator, sluices):
         for path in pathlib.Path(sluice.home).rglob("*"):
             if path.is_file() and sluice.media not in path.parents:
                 texts[str(path)] = path.read_bytes()
+        if is_on_postgres(sluice):
+            texts["database"] = postgres.client("pg_dump", "-d", sluice.settings["store"])
         for place, text in texts.items():
             for kind, secret in secrets:
                 assert secret not in text, f"one of {kind} in {place}"
+                assert place != "database" or secret.hex().encode() not in text, f"one of {kind} in {place}"
 
 
 def judge_process(emulator, pid, memory=()):

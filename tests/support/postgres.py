@@ -62,6 +62,12 @@ def url(folder, database, port=PORT, **options):
     return f"postgresql:///{database}?{query}"
 
 
+def client(program, *args):
+    """What psql, pg_dump and the like print."""
+    return subprocess.run([str(find_bin() / program), *map(str, args)], check=True, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE).stdout
+
+
 class Cluster:
     """`durable`: with fsync, as in production; else as fast as it gets. `settings` go to postgresql.conf."""
 

@@ -152,7 +152,8 @@ class Worker:
 
 
 class Sluice:
-    """One installation: home, configuration, store, key. `settings` are keys of sluice.conf."""
+    """One installation: home, configuration, store, key. `settings` are keys of sluice.conf: with `store`, a URL of
+    Postgres (postgres.py makes databases), it is kept there."""
 
     def __init__(self, emulator=None, **settings):
         self.emulator = emulator

@@ -13,7 +13,7 @@
 #include "base/random.h"
 #include "fixture.h"
 
-enum { PROCESSES = 4, CHANNELS = 3, JOBS = 60, STEPS = 250, DAY_LIMIT = 40, CLAIMS_MAX = 3 };
+enum { PROCESSES = 4, CHANNELS = 3, JOBS = 60, STEPS = 250, DAY_LIMIT = 40, CLAIMS_MAX = 3, PER_CHANNEL = 2 };
 
 struct run {
     struct fixture *fix;
@@ -51,9 +51,21 @@ static struct job_id some_job(struct run *run)
     return job_id(id);
 }
 
+/* Others may only have given back meanwhile. */
+static void check_share(struct run *run, int64_t channel)
+{
+    int64_t leased = 0;
+    if (db_number(run->fix->store->db, "select count(*) from job where channel_id = $1 and lease_owner <> ''",
+                  DB_ARGS(DB_I(channel)), &leased, &run->fix->err) < 0 ||
+        leased <= PER_CHANNEL)
+        return;
+    fprintf(stderr, "# %s: a channel has %lld leases\n", run->worker, (long long)leased);
+    _exit(1);
+}
+
 static void claim(struct run *run)
 {
-    struct store_reach reach = {.any_region = true};
+    struct store_reach reach = {.any_region = true, .per_channel_max = PER_CHANNEL};
     struct store_work works[CLAIMS_MAX];
     uint32_t count;
     if (run->claim_count == CLAIMS_MAX)
@@ -62,6 +74,7 @@ static void claim(struct run *run)
            store_claim(run->fix->store, run->worker, &reach, CLAIMS_MAX - run->claim_count, LEASE_MS, works,
                        &count, &run->fix->err));
     for (uint32_t i = 0; i < count; i++) {
+        check_share(run, works[i].claim.channel_id);
         run->claims[run->claim_count++] = works[i].claim;
         store_work_release(&works[i]);
     }

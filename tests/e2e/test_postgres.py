@@ -1,0 +1,174 @@
+"""Whole lives of jobs with the store on a PostgreSQL server: uploads, workers that die, stop or compete, a server that
+goes away and comes back."""
+
+import json
+import os
+import pathlib
+import shutil
+import sys
+import time
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import postgres  # noqa: E402
+from job_fixtures import *  # noqa: E402, F403
+from sluice import Sluice, until  # noqa: E402
+
+pytestmark = pytest.mark.skipif(not postgres.available(), reason="PostgreSQL is not there")
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with postgres.Cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def new_home(world, cluster):
+    """A home whose store is a database of its own."""
+    return lambda *names, **settings: world.home(*names, store=cluster.new_database(), **settings)
+
+
+def standing(home, job):
+    found = home.job(job)
+    return " ".join(filter(None, [found["state"], found["cause"]]))
+
+
+def journal(world, home, *ops):
+    channels = list(home.channels.values())
+    return [entry for entry in world.emulator.journal() if entry["channel"] in channels and entry["op"] in ops]
+
+
+def add(home, name="clip.mp4", size=SIZE, channel="main"):
+    return home.ok("add", home.file(name, size), "--channel", channel).line
+
+
+# ---- the set-up
+
+
+def test_no_store_is_told_how_to_be_made(cluster):
+    with Sluice(store=cluster.new_database()) as sluice:
+        assert "sluice init" in sluice.fails(4, "status").err
+        sluice.ok("init")
+        sluice.ok("init")
+        sluice.ok("status")
+        checks = {item["check"]: item["status"] for item in map(json.loads, sluice.run("check", "--json").lines)}
+        assert checks["store"] == "ok"
+
+
+def test_the_password_is_never_told(cluster):
+    url = cluster.new_database().replace("user=postgres", "user=postgres&password=hunter2")
+    with Sluice(store=url, log_level="debug") as sluice:
+        assert "***" in sluice.ok("init").out
+        sluice.ok("init", "--json")
+        sluice.run("check")
+        sluice.fails(8, "status", "--store", "postgres://u:hunter2@127.0.0.1:1/none")
+        sluice.ok("worker", "--drain")
+        assert all("hunter2" not in said for said in sluice.said), sluice.said
+
+
+# ---- lives
+
+
+def test_an_upload(new_home, world):
+    home = new_home()
+    done = home.ok("upload", home.file("clip.mp4", SIZE), "--channel", "main")
+    job = home.jobs()[0]["id"]
+    assert standing(home, job) == "completed", done
+    assert [event["to"] for event in home.audit(job) if event["to"]] == [
+        "queued", "uploading", "finishing", "completed"]
+    assert len(world.emulator.videos()) == 1
+
+
+def test_x01_killed_and_taken_over(new_home, world):
+    home = new_home(limit_rate="400K")
+    job = add(home)
+    worker = home.start_worker()
+    until(lambda: len(journal(world, home, "put")) >= 2, worker.log)
+    worker.kill()
+    home.configure(limit_rate=0)
+    home.ok("worker", "--drain", "--drain-wait", "1m")
+    assert standing(home, job) == "completed"
+    assert home.job(job)["lease_epoch"] == 2
+    assert len(journal(world, home, "start")) == 1
+
+
+def test_x02_frozen_past_its_lease(new_home, world):
+    home = new_home(limit_rate="400K")
+    job = add(home)
+    first = home.start_worker()
+    until(lambda: len(journal(world, home, "put")) >= 2, first.log)
+    first.freeze()
+    home.configure(limit_rate=0)
+    home.ok("worker", "--drain", "--drain-wait", "1m")
+    assert standing(home, job) == "completed" and home.job(job)["lease_epoch"] == 2
+    trail = home.audit(job)
+    first.thaw()
+    first.wait_for_log("lease over")
+    assert first.stop()[0] == 0
+    assert home.audit(job) == trail
+
+
+def test_x07_workers_at_once(new_home, world):
+    home = new_home("one", "two", "three", per_channel=0)
+    jobs = [add(home, f"{number}.mp4", 300_000 + number, name)
+            for number, name in enumerate(list(home.channels) * 10)]
+    workers = [home.start_worker("--drain", "--concurrency", 4) for _ in range(3)]
+    assert [worker.wait() for worker in workers] == [0, 0, 0]
+    assert [standing(home, job) for job in jobs] == ["completed"] * 30
+    assert [home.job(job)["lease_epoch"] for job in jobs] == [1] * 30
+    assert len(world.emulator.videos()) == 30
+    assert len({event["who"] for event in home.audit() if event["what"] == "claimed"}) >= 2
+
+
+def test_d01_d11_connections_that_are_cut_while_jobs_run(new_home, world, cluster):
+    home = new_home(limit_rate="600K")
+    job = add(home)
+    worker = home.start_worker("--drain", "--drain-wait", "30s")
+    name = home.settings["store"].split("/")[3].split("?")[0]
+    for count in range(1, 4):
+        until(lambda: len(journal(world, home, "put")) >= count, worker.log)
+        cluster.sql(f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'")
+    assert worker.wait() == 0
+    assert standing(home, job) == "completed"
+    assert home.job(job)["lease_epoch"] == 1
+
+
+@pytest.fixture
+def own_cluster():
+    with postgres.Cluster() as cluster:
+        yield cluster
+
+
+def test_d01_a_server_that_dies_and_comes_back(own_cluster, world):
+    home = world.home(store=own_cluster.new_database(), limit_rate="400K")
+    job = add(home)
+    worker = home.start_worker("--drain", "--drain-wait", "30s")
+    until(lambda: journal(world, home, "put"), worker.log)
+    own_cluster.stop("immediate")
+    time.sleep(1)
+    assert not worker.is_over()
+    own_cluster.start()
+    assert worker.wait() == 0
+    assert standing(home, job) == "completed"
+
+
+@pytest.fixture
+def bouncer(cluster):
+    process, folder, port = postgres.start_bouncer(cluster.folder)
+    yield folder, port
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.skipif(not (shutil.which("pgbouncer") or os.path.exists("/usr/sbin/pgbouncer")),
+                    reason="PgBouncer is not there")
+def test_d11_through_pgbouncer(bouncer, world, cluster):
+    name = cluster.new_database().split("/")[3].split("?")[0]
+    home = world.home("one", "two", store=postgres.url(bouncer[0], name, bouncer[1]), per_channel=0)
+    jobs = [add(home, f"{number}.mp4", 300_000 + number, channel)
+            for number, channel in enumerate(list(home.channels) * 5)]
+    workers = [home.start_worker("--drain", "--concurrency", 4) for _ in range(2)]
+    assert [worker.wait() for worker in workers] == [0, 0]
+    assert [standing(home, job) for job in jobs] == ["completed"] * 10
