@@ -6,6 +6,7 @@
 #include "base/sanitizer.h"
 #include "cli/families.h"
 #include "cli/output.h"
+#include "web/metrics.h"
 
 #ifndef SLUICE_LIBRARIES
 #define SLUICE_LIBRARIES ""
@@ -206,6 +207,21 @@ static void put_keys(struct buf *ret, const struct style *style)
         put_key(ret, style, &conf, &conf.keys[i]);
 }
 
+static void put_metrics(struct buf *ret, const struct style *style)
+{
+    for (const struct metric *metric = metrics; metric < metrics + metric_count; metric++) {
+        buf_puts(ret, style->heading_start);
+        put_term(ret, style, metric->name);
+        buf_puts(ret, style->heading_end);
+        put_paragraphs(ret, style, metric->help);
+        buf_puts(ret, style == &scdoc ? "\n\t(" : "\n*");
+        put_text(ret, style, metric_type_text(metric->type));
+        buf_puts(ret, *metric->labels ? "; labels: " : "");
+        put_text(ret, style, metric->labels);
+        buf_puts(ret, style == &scdoc ? ")\n" : "*\n");
+    }
+}
+
 static int run_reference(struct cli *cli, struct err *err)
 {
     struct buf text AUTO_BUF = BUF_INIT(TEXT_LEN_MAX);
@@ -216,8 +232,11 @@ static int run_reference(struct cli *cli, struct err *err)
         put_option_list(&text, is_man ? &scdoc : &markdown, cli_global_options);
     else if (strcmp(cli->args[0], "keys") == 0)
         put_keys(&text, is_man ? &scdoc : &markdown);
+    else if (strcmp(cli->args[0], "metrics") == 0)
+        put_metrics(&text, is_man ? &scdoc : &markdown);
     else
-        return err_set(err, ERR_USAGE, "commands, options or keys is expected, not \"%s\"", cli->args[0]);
+        return err_set(err, ERR_USAGE, "commands, options, keys or metrics is expected, not \"%s\"",
+                       cli->args[0]);
     fputs(text.data, stdout);
     return 0;
 }
@@ -241,7 +260,7 @@ const struct cli_command reference_commands[] = {
      .run = run_help,
      .is_bare = true},
     {.name = "reference",
-     .arguments = "commands|options|keys",
+     .arguments = "commands|options|keys|metrics",
      .args_min = 1,
      .args_max = 1,
      .summary = "Print a part of the manual, made from the program's own tables.",

@@ -1,10 +1,41 @@
 /* `worker`: the daemon. And the hidden `broker`: the process that a worker and some commands start beside
  * them. */
 #include "worker/worker.h"
+#include "base/log.h"
 #include "cli/families.h"
 #include "cli/output.h"
+#include "web/web.h"
 
 enum { DRAIN_WAIT_MS = 120000, BROKER_FD = 3 };
+
+/* The web endpoint, from before the worker opens anything until after it has closed everything. */
+struct endpoint {
+    const char *listen;
+    struct board *board;
+    struct web *web;
+};
+
+static int open_endpoint(void *ctx, struct err *err)
+{
+    struct endpoint *endpoint = ctx;
+    int code = web_open(endpoint->listen, endpoint->board, &endpoint->web, err);
+    if (code == 0)
+        LOG(LOG_INFO, "listening", F_STR("address", web_address(endpoint->web)));
+    return code;
+}
+
+static int run_with_endpoint(struct cli *cli, struct worker_options *options, struct err *err)
+{
+    struct endpoint endpoint = {.listen = cli->settings.listen, .board = board_new()};
+    bool is_interrupted = false;
+    options->board = endpoint.board;
+    options->begin = open_endpoint;
+    options->begin_ctx = &endpoint;
+    int code = worker_run(&cli->settings, options, &is_interrupted, err);
+    web_close(endpoint.web);
+    board_free(endpoint.board);
+    return code;
+}
 
 static int run_worker(struct cli *cli, struct err *err)
 {
@@ -13,7 +44,11 @@ static int run_worker(struct cli *cli, struct err *err)
     if (cli_has(cli, "drain-wait") && !options.drain)
         return err_set(err, ERR_USAGE, "--drain-wait goes with --drain only");
     int code = cli_duration_ms(cli, "drain-wait", DRAIN_WAIT_MS, &options.drain_wait_ms, err);
-    return code < 0 ? code : worker_run(&cli->settings, &options, &is_interrupted, err);
+    if (code < 0)
+        return code;
+    if (*cli->settings.listen)
+        return run_with_endpoint(cli, &options, err);
+    return worker_run(&cli->settings, &options, &is_interrupted, err);
 }
 
 /* Everything it needs comes through the socket. */
@@ -30,6 +65,7 @@ static const struct cli_option worker_options[] = {
     {"concurrency", "N", "concurrency", "How many jobs are under way at once."},
     {"region", "NAME", "region", "Take the jobs of this region, and those without one."},
     {"tenants", "A,B", "tenants", "Take the jobs of these tenants only."},
+    {"listen", "ADDR:PORT", "listen", "Serve metrics and health there; a PORT alone: for this machine only."},
     {"limit-rate", "BYTES", "limit_rate", "Upload at most this many bytes a second in all, as 2M."},
     {NULL}};
 

@@ -62,7 +62,7 @@ void counts_exchange(struct counts *counts, enum action_type doing, enum transpo
     if (!kind_of(doing, &kind))
         return;
     if (transport != TRANSPORT_OK)
-        counts->broken[kind][transport]++;
+        counts->broken[transport]++;
     else if (status >= 200 && status < 600)
         counts->replies[kind][status / 100 - 2]++;
 }

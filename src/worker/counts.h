@@ -88,7 +88,7 @@ struct counts {
     uint64_t sent_bytes;      /* of files */
     uint64_t confirmed_bytes; /* by the server */
     uint64_t replies[REQUEST_KIND_COUNT][STATUS_CLASS_COUNT];
-    uint64_t broken[REQUEST_KIND_COUNT][TRANSPORT_COUNT]; /* exchanges without a whole reply */
+    uint64_t broken[TRANSPORT_COUNT]; /* exchanges without a whole reply */
     uint64_t retries[RETRY_CLASS_COUNT];
     uint64_t tokens[TOKEN_RESULT_COUNT];
 

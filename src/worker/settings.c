@@ -43,6 +43,9 @@ static const struct conf_key keys[] = {
      .min = 1, .max = SLOTS_MAX, .help = "How many jobs a worker has under way at once."},
     {FIELD(per_channel), .type = CONF_COUNT, .default_value = "2", .max = SLOTS_MAX,
      .help = "How many jobs of one channel may be under way at once, over all workers; 0: no limit."},
+    {FIELD(listen), .type = CONF_TEXT, .default_value = "",
+     .help = "Where a worker serves its metrics and health, over plain http and read-only: ADDRESS:PORT, or a "
+             "PORT alone for this machine only (127.0.0.1). An IPv6 address stands in brackets. Empty: nowhere."},
     {FIELD(limit_rate), .type = CONF_BYTES, .default_value = "0",
      .help = "Upload bytes a second over all transfers of a worker; 0: no limit."},
     {FIELD(chunk_bytes), .type = CONF_BYTES, .default_value = "8388608",

@@ -35,6 +35,7 @@ struct settings {
     enum chunk_mode chunk_mode;
     uint32_t concurrency;
     uint32_t per_channel;
+    char *listen;        /* "" : no web endpoint */
     uint64_t limit_rate; /* bytes a second; 0: none */
     int64_t lease_ms;
     int64_t retry_base_ms;

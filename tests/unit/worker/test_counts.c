@@ -52,7 +52,7 @@ static void replies_count_by_class_and_failures_by_kind(void **state)
     assert_int_equal(counts.replies[REQUEST_PUT_KIND][1], 1);
     assert_int_equal(counts.replies[REQUEST_PUT_KIND][0], 1);
     assert_int_equal(counts.replies[REQUEST_START_KIND][3], 1);
-    assert_int_equal(counts.broken[REQUEST_CHECK_VIDEO_KIND][TRANSPORT_TIMEOUT], 1);
+    assert_int_equal(counts.broken[TRANSPORT_TIMEOUT], 1);
 }
 
 static struct job_write settled(enum job_state state, enum job_cause cause)
