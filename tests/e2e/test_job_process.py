@@ -433,7 +433,8 @@ def test_d09_a_store_of_a_newer_version(world):
     home = world.home()
     job = home.ok("add", home.file("clip.mp4"), "--channel", "main").line
     with sqlite3.connect(home.store) as connection:
-        connection.execute("insert into schema_version (version, what, applied_at_ms) values (999, 'of the future', 0)")
+        connection.execute("insert into schema_version (version, what, compatible_from, applied_at_ms)"
+                           " values (999, 'of the future', 999, 0)")
     connection.close()
     for command in (["worker", "--drain"], ["job", "list"], ["init"]):
         assert "999" in home.fails(8, *command).err
