@@ -33,6 +33,21 @@ static void build_refusal(struct buf *sql, const char *name, const char *when, c
     buf_printf(sql, "create trigger %s before %s execute function refuse('%s');\n", name, when, message);
 }
 
+/* Workers that listen are told when a job becomes claimable (watch.c); a transaction tells the same only
+ * once, however many jobs it is about. */
+static void build_tellers(struct buf *sql)
+{
+    buf_puts(sql, "create function tell_workers() returns trigger language plpgsql as $tell$\n"
+                  "begin perform pg_notify('sluice', tg_table_schema || ' ' || new.region); return null; end"
+                  " $tell$;\n"
+                  "create trigger job_added_teller after insert on job for each row"
+                  " when (new.claim_at_ms <= new.passed_ms) execute function tell_workers();\n"
+                  "create trigger job_freed_teller after update of state, cancel_wanted on job for each row"
+                  " when (new.claim_at_ms <= new.passed_ms"
+                  "  and (old.claim_at_ms > old.passed_ms or old.claim_at_ms is null))"
+                  " execute function tell_workers();\n");
+}
+
 void db_postgres_build_guards(struct buf *sql)
 {
     buf_puts(sql, functions);
@@ -54,4 +69,5 @@ void db_postgres_build_guards(struct buf *sql)
     build_refusal(sql, "event_guard", "update or delete on event for each row",
                   "the audit trail is append-only");
     build_refusal(sql, "event_truncate_guard", "truncate on event", "the audit trail is append-only");
+    build_tellers(sql);
 }

@@ -24,7 +24,7 @@ static const struct conf_choice log_formats[] = {{"logfmt", LOG_LOGFMT}, {"json"
 /* clang-format off */
 static const struct conf_key keys[] = {
     {FIELD(store), .type = CONF_TEXT, .default_help = "sqlite:$XDG_STATE_HOME/sluice/sluice.db",
-     .help = "Where jobs, channels and the audit trail are kept: sqlite:PATH. "
+     .help = "Where jobs, channels and the audit trail are kept: sqlite:PATH, or a postgres:// URL as libpq knows it. "
              "$XDG_STATE_HOME is ~/.local/state where it is not set."},
     {FIELD(broker_store), .type = CONF_TEXT, .default_help = "the value of store",
      .help = "The token broker's own login to the same database."},

@@ -19,6 +19,7 @@
 #include "media/media.h"
 #include "vault/broker.h"
 #include "worker/store_thread.h"
+#include "worker/watch_thread.h"
 #include "worker/worker.h"
 #include "youtube/youtube.h"
 
@@ -61,6 +62,7 @@ struct worker {
     struct http *http;
     struct broker *broker;
     struct store_thread *store;
+    struct watch_thread *watch; /* tells when there may be work */
     struct media_root *media_root;
     uint32_t slot_count;
     struct task *tasks; /* slot_count of them */

@@ -197,6 +197,15 @@ static int open_broker(struct worker *worker, struct err *err)
     return broker_open(&worker->loop, &config, &worker->broker, err);
 }
 
+static struct store_reach reach_of(const struct worker *worker)
+{
+    return (struct store_reach){.region = worker->settings->region,
+                                .tenants = worker->settings->tenants,
+                                .per_channel_max = worker->settings->per_channel,
+                                .only_jobs = worker->options->only_jobs,
+                                .only_job_count = worker->options->only_job_count};
+}
+
 static int open_store(struct worker *worker, struct err *err)
 {
     const struct settings *settings = worker->settings;
@@ -206,14 +215,7 @@ static int open_store(struct worker *worker, struct err *err)
         .lease_ms = settings->lease_ms,
         .requests_max = worker->slot_count * REQUESTS_A_SLOT + 8,
         .counts = &worker->counts,
-        .reach =
-            {
-                .region = settings->region,
-                .tenants = settings->tenants,
-                .per_channel_max = settings->per_channel,
-                .only_jobs = worker->options->only_jobs,
-                .only_job_count = worker->options->only_job_count,
-            },
+        .reach = reach_of(worker),
     };
     return store_thread_open(&worker->loop, &config, &worker->store, err);
 }
@@ -224,6 +226,19 @@ static int open_looker(struct worker *worker, struct err *err)
     struct store_thread_config config = {
         .store = worker->settings->store, .worker = worker->name, .requests_max = 1, .is_reader = true};
     return worker->options->board ? store_thread_open(&worker->loop, &config, &worker->looker, err) : 0;
+}
+
+static void on_news(void *ctx)
+{
+    struct event event = event_make(EVENT_WAKE, 0, 0);
+    answer(ctx, &event);
+}
+
+static int open_watch(struct worker *worker, struct err *err)
+{
+    struct store_reach reach = reach_of(worker);
+    return watch_thread_open(&worker->loop, worker->settings->store, &reach, on_news, worker, &worker->watch,
+                             err);
 }
 
 static void open_engine(struct worker *worker)
@@ -261,8 +276,7 @@ static void start_timers(struct worker *worker)
         worker->signals[i].data = worker;
         uv_signal_start(&worker->signals[i], on_signal, numbers[i]);
     }
-    struct event event = event_make(EVENT_WAKE, 0, 0);
-    answer(worker, &event);
+    on_news(worker);
 }
 
 static int open_all(struct worker *worker, struct err *err)
@@ -280,7 +294,7 @@ static int open_all(struct worker *worker, struct err *err)
         rc = open_looker(worker, err);
     if (rc == 0)
         open_engine(worker);
-    return rc;
+    return rc < 0 ? rc : open_watch(worker, err);
 }
 
 static void count_open(uv_handle_t *handle, void *count)
@@ -309,6 +323,7 @@ static void close_all(struct worker *worker)
     worker->closed = true; /* what is answered from here on changes nothing any more */
     if (worker->http)
         http_close(worker->http);
+    watch_thread_close(worker->watch);
     store_thread_close(worker->looker);
     store_thread_close(worker->store);
     if (worker->broker)

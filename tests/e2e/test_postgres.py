@@ -135,6 +135,21 @@ def test_d01_d11_connections_that_are_cut_while_jobs_run(new_home, world, cluste
     assert home.job(job)["lease_epoch"] == 1
 
 
+def test_d12_news_and_its_loss(new_home, world, cluster):
+    home = new_home()
+    worker = home.start_worker()
+    name = home.settings["store"].split("/")[3].split("?")[0]
+    listeners = f"from pg_stat_activity where datname = '{name}' and query = 'listen sluice'"
+    until(lambda: cluster.sql(f"select count(*) {listeners}") == "1", worker.log)
+    first = add(home, "1.mp4")
+    until(lambda: standing(home, first) == "completed", worker.log)
+    cluster.sql(f"select pg_terminate_backend(pid) {listeners}")
+    second = add(home, "2.mp4")
+    until(lambda: standing(home, second) == "completed", worker.log)
+    until(lambda: cluster.sql(f"select count(*) {listeners}") == "1", worker.log)
+    assert worker.stop()[0] == 0
+
+
 @pytest.fixture
 def own_cluster():
     with postgres.Cluster() as cluster:
