@@ -35,6 +35,9 @@ static int check_cdn_url(const char *url, struct err *err)
     struct http_origin origin;
     if (!*url)
         return 0;
+    if (strlen(url) > CDN_URL_LEN_MAX)
+        return err_set(err, ERR_INVALID, "--cdn-url: at most %d bytes are allowed, these are %zu",
+                       CDN_URL_LEN_MAX, strlen(url));
     if (http_origin_parse(url, &origin, err) < 0)
         return err_wrap(err, "--cdn-url");
     if (!origin.https && !http_host_is_loopback(origin.host))

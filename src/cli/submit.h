@@ -30,7 +30,8 @@
      "content."}, \
     {"priority", "N", NULL, "Higher goes first within the channel; default: 0."}, \
     {"region", "NAME", NULL, "Only workers of this region may take it; default: any."}, \
-    {"cdn-url", "URL", NULL, "Where a CDN serves the same file; kept with the job."}
+    {"cdn-url", "URL", NULL, \
+     "Where a CDN serves the same file: it must tell the same size before anything is uploaded."}
 /* clang-format on */
 
 /* One file on its way to be a job. */

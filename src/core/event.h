@@ -74,6 +74,10 @@ struct reply {
     struct video_facts candidates[CANDIDATES_MAX];
     uint32_t candidate_count;
     bool list_is_complete; /* every upload since the session began was seen */
+    /* CHECK_CDN */
+    bool cdn_url_refused; /* by our own rules: nothing was asked, message says why */
+    bool has_content_bytes;
+    uint64_t content_bytes; /* of the whole object */
     /* PUT */
     uint64_t sent_bytes; /* body bytes handed to the connection */
     struct chunk_digest chunk;
@@ -125,7 +129,7 @@ enum event_type {
     EVENT_SOURCE,  /* answers ACTION_CHECK_SOURCE */
     EVENT_TOKEN,   /* answers ACTION_TOKEN */
     EVENT_OPENED,  /* answers ACTION_OPEN_SESSION */
-    EVENT_REPLY,   /* answers START, PUT, QUERY, CANCEL, LIST_UPLOADS, CHECK_VIDEO, PROBE_TOKEN */
+    EVENT_REPLY,   /* answers START, PUT, QUERY, CANCEL, LIST_UPLOADS, CHECK_VIDEO, CHECK_CDN, PROBE_TOKEN */
     EVENT_DRAIN,   /* stop claiming, give everything back (SIGTERM) */
 };
 
@@ -184,11 +188,12 @@ enum action_type {
     ACTION_CANCEL,       /* DELETE the session, best effort */
     ACTION_LIST_UPLOADS, /* reconcile: the channel's uploads since `since_ms` */
     ACTION_CHECK_VIDEO,  /* videos.list of `video_id` */
-    ACTION_PROBE_TOKEN,  /* channels.list mine=true with the present token: is it the token or the session? */
-    ACTION_ABORT,        /* no op: stop what `op` is doing; it is answered at once, with TRANSPORT_ABORTED,
-                          * TOKEN_TRANSIENT, OPEN_TRANSIENT or SOURCE_ERROR */
-    ACTION_FORGET,       /* no op: the slot is free; close its file and session, wipe its secrets */
-    ACTION_TRACE,        /* no op: one line for log and tests */
+    ACTION_CHECK_CDN, /* ask the job's cdn_url for its size, without any token; redirects are not followed */
+    ACTION_PROBE_TOKEN, /* channels.list mine=true with the present token: is it the token or the session? */
+    ACTION_ABORT,       /* no op: stop what `op` is doing; it is answered at once, with TRANSPORT_ABORTED,
+                         * TOKEN_TRANSIENT, OPEN_TRANSIENT or SOURCE_ERROR */
+    ACTION_FORGET,      /* no op: the slot is free; close its file and session, wipe its secrets */
+    ACTION_TRACE,       /* no op: one line for log and tests */
 };
 const char *action_text(enum action_type type);
 

@@ -101,6 +101,7 @@ struct job_claim {
     uint32_t waits;       /* how often it was given back without progress */
     enum job_state state; /* UPLOADING or FINISHING: as the claim left it */
     bool cancel_wanted;
+    bool has_cdn; /* a CDN has the file too: it must tell the same size before a session is opened */
     /* upload */
     bool has_session;
     bool finalizing;   /* a PUT that can complete the upload may have been sent */

@@ -25,6 +25,7 @@
 #define REQUEST_ID_SIZE 33  /* keyed digest of the uploader id, hexadecimal */
 
 /* ---- what comes from outside ---- */
+#define CDN_URL_LEN_MAX     4096
 #define SESSION_URL_LEN_MAX 4096    /* docs/youtube-facts.md 3.3 */
 #define REPLY_BYTES_MAX     65536u  /* docs/faults.md H15 */
 #define REPLY_HEADERS_MAX   32768u  /* docs/faults.md P12 */

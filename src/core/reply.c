@@ -526,6 +526,9 @@ void reply_handle(struct engine *engine, struct slot *slot, enum action_type doi
     case ACTION_CHECK_VIDEO:
         on_check(engine, slot, reply);
         break;
+    case ACTION_CHECK_CDN:
+        cdn_on_reply(engine, slot, reply);
+        break;
     case ACTION_PROBE_TOKEN:
         on_probe(engine, slot, reply);
         break;

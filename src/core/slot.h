@@ -45,6 +45,7 @@ struct slot {
 
     /* ---- facts of this lease ---- */
     bool source_checked;
+    bool cdn_checked;
     bool has_token;
     int64_t token_end_mono_ms; /* 0: not known */
     bool token_is_fresh;       /* refreshed after a 401, and no success since */
@@ -162,6 +163,10 @@ void reply_after_lease(struct slot *slot, enum action_type doing, const struct r
 void reply_on_token(struct engine *engine, struct slot *slot, const struct event *event);
 void reply_on_source(struct engine *engine, struct slot *slot, const struct event *event);
 void reply_on_opened(struct engine *engine, struct slot *slot, enum open_result result);
+
+/* ---- cdn.c ---- */
+
+void cdn_on_reply(struct engine *engine, struct slot *slot, const struct reply *reply);
 
 /* ---- reconcile.c ---- */
 

@@ -53,9 +53,9 @@ const char *token_result_text(enum token_result result)
 
 const char *action_text(enum action_type type)
 {
-    static const char *const texts[] = {"claim",       "store",          "renew",        "check source",
-                                        "token",       "open session",   "start",        "put",
-                                        "query",       "cancel session", "list uploads", "check video",
-                                        "probe token", "abort",          "forget",       "trace"};
+    static const char *const texts[] = {
+        "claim",     "store",       "renew", "check source",   "token",        "open session",
+        "start",     "put",         "query", "cancel session", "list uploads", "check video",
+        "check CDN", "probe token", "abort", "forget",         "trace"};
     return texts[type];
 }

@@ -216,6 +216,9 @@ static void next_session(struct engine *engine, struct slot *slot)
 {
     if (!slot->source_checked)
         check_source(engine, slot);
+    else if (slot->job.has_cdn && !slot->cdn_checked)
+        slot_start(engine, slot,
+                   ACTION_CHECK_CDN); /* before quota is spent on a file that is not the published one */
     else if (!slot->reserved)
         reserve_start(engine, slot);
     else

@@ -44,6 +44,7 @@ struct http_config {
     /* A URL whose own host is a private address or localhost leads there. A name never does, whatever DNS
      * says (C11); the proxy may be anywhere. */
     bool allow_private_hosts;
+    bool allow_private_names;   /* except here: a name may lead anywhere, too */
     int64_t connect_timeout_ms; /* 15 s is usual */
     int64_t low_speed_ms; /* give up when fewer than low_speed_bytes a second reached the other side for this
                              long; a body that rate_max or its own source holds back is not counted */

@@ -148,10 +148,9 @@ static void tell_system(struct http_request *request, struct http_reply *reply, 
 static void tell_refused(struct http_request *request, struct http_reply *reply)
 {
     char text[160];
-    snprintf(text, sizeof text,
-             "%s is no public address: refused; check the DNS, or name the address itself where the URL is "
-             "configured",
-             request->refused_address);
+    bool is_named = http_host_is_private(request->origin.host);
+    snprintf(text, sizeof text, "%s is no public address: refused%s", request->refused_address,
+             is_named ? "" : "; check the DNS, or name the address itself where the URL is configured");
     tell(request, reply, HTTP_CONNECT, text);
 }
 

@@ -73,7 +73,8 @@ int setup_global(struct err *err)
 static bool may_connect_to(const struct http_request *request, const struct sockaddr *address)
 {
     bool is_named = request->http->config.allow_private_hosts && http_host_is_private(request->origin.host);
-    return request->is_proxied || is_named || address_is_public(address);
+    return request->is_proxied || is_named || request->http->config.allow_private_names ||
+           address_is_public(address);
 }
 
 static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)

@@ -243,6 +243,7 @@ struct store_work {
     char *storage_path;
     char *fingerprint;
     char *metadata;
+    char *cdn_url;              /* "": none; may hold a signature, so it is not for logs */
     struct blob sealed_session; /* owned; len 0: none */
 };
 void store_work_release(struct store_work *work);

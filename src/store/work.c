@@ -8,7 +8,7 @@
     " j.state, j.cancel_wanted, u.session_url, u.finalizing, u.session_dead, u.last_byte_uploaded + 1,"      \
     " u.session_at_ms, u.reconcile_from_ms, u.reconcile_looks, j.video_id, u.check_looks,"                   \
     " c.uploads_per_day, c.units_per_day, t.name, h.name, h.uploads_playlist, h.yt_channel_id,"              \
-    " j.storage_path, j.fingerprint, j.metadata, j.title"                                                    \
+    " j.storage_path, j.fingerprint, j.metadata, j.title, j.cdn_url, j.priority"                             \
     " from job j join upload u on u.job_id = j.id join channel h on h.id = j.channel_id"                     \
     " join client c on c.id = h.client_id join tenant t on t.id = j.tenant_id where j.id = $1"
 
@@ -29,7 +29,8 @@ static void read_claim(const struct db_stmt *stmt, const char *job, struct job_c
                               .reconcile_looks = (uint32_t)db_int(stmt, 14),
                               .check_looks = (uint32_t)db_int(stmt, 16),
                               .uploads_per_day = (uint32_t)db_int(stmt, 17),
-                              .units_per_day = (uint32_t)db_int(stmt, 18)};
+                              .units_per_day = (uint32_t)db_int(stmt, 18),
+                              .priority = (int)db_int(stmt, 28)};
     copy_text(ret->id.text, job);
     copy_text(ret->video_id, db_text(stmt, 15));
 }
@@ -48,6 +49,8 @@ static int read_work(const struct db_stmt *stmt, const char *job, struct store_w
     ret->storage_path = mem_dup(db_text(stmt, 23));
     ret->fingerprint = mem_dup(db_text(stmt, 24));
     ret->metadata = mem_dup(db_text(stmt, 25));
+    ret->cdn_url = mem_dup(db_text(stmt, 27));
+    ret->claim.has_cdn = *ret->cdn_url != '\0';
     return 0;
 }
 
@@ -88,6 +91,7 @@ void store_work_release(struct store_work *work)
     mem_free(work->storage_path);
     mem_free(work->fingerprint);
     mem_free(work->metadata);
+    mem_free(work->cdn_url);
     mem_free((void *)work->sealed_session.data);
     *work = (struct store_work){.tenant = ""};
 }

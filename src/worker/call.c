@@ -71,8 +71,7 @@ static void on_http_done(void *ctx, const struct http_reply *http)
     call->done(call, http, &reply);
 }
 
-/* A request that cannot even be begun is answered as our own trouble; the message tells. */
-static void answer_unsent(struct call *call, const struct err *err)
+void call_answer_unsent(struct call *call, const struct err *err)
 {
     struct http_reply http = {.end = HTTP_LOCAL, .headers = "", .body = ""};
     text_copy(http.message, sizeof(http.message), err->message);
@@ -96,28 +95,16 @@ static int64_t read_body(void *ctx, void *data, size_t len)
     return got > 0 ? got : got == 0 ? HTTP_BODY_LATER : HTTP_BODY_FAILED;
 }
 
-/* What is asked of a session costs no quota, however often (I8). */
+/* What is asked of a session, or of a CDN, costs no quota, however often (I8). */
 static bool is_repeatable(const struct call *call)
 {
-    return call->doing == ACTION_PUT || call->doing == ACTION_QUERY || call->doing == ACTION_CANCEL;
+    return call->doing == ACTION_PUT || call->doing == ACTION_QUERY || call->doing == ACTION_CANCEL ||
+           call->doing == ACTION_CHECK_CDN;
 }
 
-void call_send(struct call *call, int64_t deadline_ms)
+static void send_to(struct call *call, struct http *http, const char *const *headers, size_t reply_len_max,
+                    int64_t deadline_ms)
 {
-    struct task *task = call->task;
-    const struct settings *settings = task->worker->settings;
-    struct secret bearer AUTO_SECRET = {0};
-    enum { HEADER_COUNT = sizeof(call->yt.headers) / sizeof(call->yt.headers[0]) };
-    const char *headers[HEADER_COUNT + 2] = {0};
-    size_t count = 0;
-    for (; count < HEADER_COUNT && call->yt.headers[count]; count++)
-        headers[count] = call->yt.headers[count];
-    static const char name[] = "Authorization: Bearer ";
-    secret_reserve(&bearer, sizeof(name) - 1 + task->access_token.len);
-    memcpy(bearer.data, name, sizeof(name) - 1);
-    memcpy(bearer.data + sizeof(name) - 1, task->access_token.data, task->access_token.len);
-    headers[count] = bearer.data;
-
     struct http_body body = {
         .size_bytes = call->reader ? call->put_size_bytes : 0, .read = read_body, .ctx = call};
     struct http_exchange exchange = {
@@ -128,16 +115,43 @@ void call_send(struct call *call, int64_t deadline_ms)
         .body_len = call->yt.body.len,
         .stream = call->reader ? &body : NULL,
         .is_repeatable = is_repeatable(call),
-        .reply_len_max = REPLY_BYTES_MAX,
+        .reply_len_max = reply_len_max,
         .deadline_ms = deadline_ms,
-        .reply_deadline_ms = settings->request_timeout_ms,
+        .reply_deadline_ms = call->task->worker->settings->request_timeout_ms,
         .done = on_http_done,
         .progress = call->reader ? on_progress : NULL,
         .ctx = call,
     };
     struct err err = {0};
-    if (http_start(task->worker->http, &exchange, &call->request, &err) != 0)
-        answer_unsent(call, &err);
+    if (http_start(http, &exchange, &call->request, &err) != 0)
+        call_answer_unsent(call, &err);
+}
+
+void call_send_bare(struct call *call, struct http *http, size_t reply_len_max, int64_t deadline_ms)
+{
+    send_to(call, http, (const char *const *)call->yt.headers, reply_len_max, deadline_ms);
+}
+
+static void write_bearer(const struct secret *token, struct secret *ret)
+{
+    static const char name[] = "Authorization: Bearer ";
+    secret_reserve(ret, sizeof(name) - 1 + token->len);
+    memcpy(ret->data, name, sizeof(name) - 1);
+    memcpy(ret->data + sizeof(name) - 1, token->data, token->len);
+}
+
+void call_send(struct call *call, int64_t deadline_ms)
+{
+    struct task *task = call->task;
+    struct secret bearer AUTO_SECRET = {0};
+    enum { HEADER_COUNT = sizeof(call->yt.headers) / sizeof(call->yt.headers[0]) };
+    const char *headers[HEADER_COUNT + 2] = {0};
+    size_t count = 0;
+    for (; count < HEADER_COUNT && call->yt.headers[count]; count++)
+        headers[count] = call->yt.headers[count];
+    write_bearer(&task->access_token, &bearer);
+    headers[count] = bearer.data;
+    send_to(call, task->worker->http, headers, REPLY_BYTES_MAX, deadline_ms);
 }
 
 void call_abort(struct task *task, uint64_t op)
@@ -227,7 +241,7 @@ void call_start(struct task *task, const struct action *action)
     struct err err = {0};
     if (yt_build_start(settings->api_root, task->work.metadata, task->work.claim.size_bytes,
                        yt_content_type(task->work.storage_path), task->slug, &call->yt, &err) != 0)
-        answer_unsent(call, &err);
+        call_answer_unsent(call, &err);
     else
         call_send(call, settings->request_timeout_ms);
 }
@@ -291,7 +305,7 @@ void call_put(struct task *task, const struct action *action)
     call->put_first_byte = action->put.first_byte;
     call->put_size_bytes = action->put.size_bytes;
     if (open_reader(call, action, &err) != 0) {
-        answer_unsent(call, &err);
+        call_answer_unsent(call, &err);
         return;
     }
     yt_build_put(task->session_url.data, action->put.first_byte, action->put.size_bytes,

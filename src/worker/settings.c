@@ -89,6 +89,12 @@ static const struct conf_key keys[] = {
      .help = "PEM file of the certificate authorities to trust, instead of the system's."},
     {FIELD(proxy), .type = CONF_TEXT, .default_help = "none",
      .help = "URL of an HTTP proxy. The http_proxy variables of the environment are not asked."},
+    {FIELD(cdn_ca_file), .type = CONF_PATH, .default_help = "the system's",
+     .help = "PEM file of the certificate authorities to trust when a job's CDN is asked for the size of its "
+             "copy."},
+    {FIELD(cdn_allow_private), .type = CONF_BOOL, .default_value = "no",
+     .help = "Ask CDNs at private addresses, too. Who may add jobs can then see which hosts of the private "
+             "network answer."},
     {FIELD(allow_plain_loopback), .type = CONF_BOOL, .default_value = "no",
      .help = "For tests: allow http:// where the host is a loopback address."},
     {FIELD(log_level), .type = CONF_CHOICE, .default_value = "info", .choices = log_levels,
@@ -228,6 +234,7 @@ static int complete(struct settings *settings, struct err *err)
         settings->broker_store = mem_dup(settings->store);
     make_absolute(&settings->key_file);
     make_absolute(&settings->ca_file);
+    make_absolute(&settings->cdn_ca_file);
     make_absolute(&settings->media_root);
     code = default_key_file(settings, err);
     return code < 0 ? code : check_together(settings, err);

@@ -37,6 +37,8 @@ struct settings {
     uint32_t per_channel;
     char *listen;        /* "" : no web endpoint */
     uint64_t limit_rate; /* bytes a second; 0: none */
+    char *cdn_ca_file;   /* NULL: the system's */
+    bool cdn_allow_private;
     int64_t lease_ms;
     int64_t retry_base_ms;
     int64_t retry_cap_ms;

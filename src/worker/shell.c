@@ -83,6 +83,9 @@ static void carry_out(struct worker *worker, const struct action *action)
     case ACTION_CHECK_VIDEO:
         look_check(task, action);
         break;
+    case ACTION_CHECK_CDN:
+        cdn_check(task, action);
+        break;
     case ACTION_PROBE_TOKEN:
         call_probe(task, action);
         break;

@@ -8,6 +8,7 @@
  * source.c  the source file
  * call.c    one HTTP exchange with YouTube each: start, put, query, cancel, probe
  * look.c    several exchanges, one answer: the channel's uploads, a video
+ * cdn.c     how large the CDN's copy of the file is
  * tell.c    counts what goes by, and puts a view of it up on the board
  */
 #ifndef WORKER_SHELL_H
@@ -60,6 +61,7 @@ struct worker {
     uv_signal_t signals[2];
     struct engine *engine;
     struct http *http;
+    struct http *cdn_http; /* to CDNs, apart from what goes to YouTube */
     struct broker *broker;
     struct store_thread *store;
     struct watch_thread *watch; /* tells when there may be work */
@@ -143,6 +145,11 @@ void look_list(struct task *task, const struct action *action);
 void look_check(struct task *task, const struct action *action);
 void call_abort(struct task *task, uint64_t op);
 
+/* ---- cdn.c ---- */
+
+int cdn_open(struct worker *worker, struct err *err) MUST_CHECK;
+void cdn_check(struct task *task, const struct action *action);
+
 /* One exchange of a task. `yt` is taken over; `done` comes once, later; the reply it gets has transport,
  * status, sent_bytes and times, the rest is for `done` to parse out of `http`. */
 struct call;
@@ -158,7 +165,12 @@ struct call {
     call_done *done;
     struct look *look; /* look.c's; owned */
 };
+/* With the task's token, to YouTube. */
 void call_send(struct call *call, int64_t deadline_ms);
+/* Without any token; headers as they stand in `yt`. */
+void call_send_bare(struct call *call, struct http *http, size_t reply_len_max, int64_t deadline_ms);
+/* A request that is not even begun is answered as our own trouble; the message tells. */
+void call_answer_unsent(struct call *call, const struct err *err);
 /* The call's one answer, for the engine; it is freed. */
 void call_answer(struct call *call, const struct reply *reply);
 struct call *call_new(struct task *task, const struct action *action, call_done *done);

@@ -22,7 +22,7 @@ enum {
      */
     POOL_THREADS_MAX = 64,
     CONNECT_BURST = 8,
-    DESCRIPTORS_A_SLOT = 3,
+    DESCRIPTORS_A_SLOT = 4,
     DESCRIPTORS_BESIDE = 112, /* loop, store, broker, logs, web endpoint, and room */
     REQUESTS_A_SLOT =
         6, /* to the store, under way at once: one main write, progress, renewal, digests, and room */
@@ -287,6 +287,8 @@ static int open_all(struct worker *worker, struct err *err)
     if (rc == 0)
         rc = open_http(worker, err);
     if (rc == 0)
+        rc = cdn_open(worker, err);
+    if (rc == 0)
         rc = open_broker(worker, err);
     if (rc == 0)
         rc = open_store(worker, err);
@@ -323,6 +325,8 @@ static void close_all(struct worker *worker)
     worker->closed = true; /* what is answered from here on changes nothing any more */
     if (worker->http)
         http_close(worker->http);
+    if (worker->cdn_http)
+        http_close(worker->cdn_http);
     watch_thread_close(worker->watch);
     store_thread_close(worker->looker);
     store_thread_close(worker->store);
@@ -350,8 +354,8 @@ static void set_size(struct worker *worker)
     setenv("UV_THREADPOOL_SIZE", text, 0);
 }
 
-/* Each slot wants a source, a connection, and for a moment a certificate file. With too few, every job holds
- * its source and none gets a connection (C13). */
+/* Each slot wants a source, a connection, one to a CDN, and for a moment a certificate file. With too few,
+ * every job holds its source and none gets a connection (C13). */
 static void allow_descriptors(const struct worker *worker)
 {
     struct rlimit limit;

@@ -106,6 +106,8 @@ static void check_job(struct world *world, uint32_t index)
         broken(world, "I1 %s: cancelled by nobody", job->id.text);
     if (job->state == JOB_FAILED)
         broken(world, "I1 %s: failed, though nothing was wrong with it", job->id.text);
+    if (job->state == JOB_HELD && job->cause == CAUSE_CDN_MISMATCH && !job->cdn_differed)
+        broken(world, "I1 %s: held for a CDN that has the same", job->id.text);
     if (job->state == JOB_HELD && job->cause == CAUSE_SOURCE_CHANGED && !job->version)
         broken(world, "I1 %s: held for a source that did not change", job->id.text);
 }

@@ -41,6 +41,7 @@ static void make_jobs(struct world *world)
         snprintf(job->id.text, sizeof(job->id.text), "j%u", i);
         job->channel = draw_below(world, world->channel_count);
         job->priority = draw_below(world, 5) == 0;
+        job->has_cdn = draw_below(world, 4) == 0;
         job->size_bytes =
             1 + draw(world) % (draw_below(world, 3) ? 4 * CHUNK_GRANULE_BYTES : CHUNK_GRANULE_BYTES);
         if (draw_below(world, 20) == 0)

@@ -47,6 +47,11 @@ void people_heal(struct world *world)
     people_mend(world, NULL);
 }
 
+static bool is_mended_by_retry(enum job_cause cause)
+{
+    return cause == CAUSE_SOURCE_MISSING || cause == CAUSE_CDN_MISMATCH;
+}
+
 void people_mend(struct world *world, struct due *due)
 {
     (void)due;
@@ -58,7 +63,7 @@ void people_mend(struct world *world, struct due *due)
     for (uint32_t i = 0; i < world->worker_count; i++)
         world->workers[i].wall_skew_ms = 0;
     for (uint32_t i = 0; i < world->job_count; i++)
-        if (world->jobs[i].state == JOB_HELD && world->jobs[i].cause == CAUSE_SOURCE_MISSING)
+        if (world->jobs[i].state == JOB_HELD && is_mended_by_retry(world->jobs[i].cause))
             store_move(world, &world->jobs[i], JOB_QUEUED, CAUSE_NONE);
     worker_wake_all(world);
     later(world, 3600000, people_mend);

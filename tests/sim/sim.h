@@ -62,6 +62,8 @@ enum {
     X(TOKEN_REVOKED, 20)                                                                                     \
     X(SOURCE_ERROR, 50)                                                                                      \
     X(SOURCE_CHANGES, 300)                                                                                   \
+    X(CDN_DOWN, 500)                                                                                         \
+    X(CDN_DIFFERS, 100)                                                                                      \
     X(CRASH, 30)                                                                                             \
     X(STOP, 20) /* SIGSTOP for up to 3 minutes */                                                            \
     X(DRAIN, 100)                                                                                            \
@@ -86,6 +88,8 @@ struct model_job {
     int64_t next_at_ms;
     uint32_t channel;
     int priority;
+    bool has_cdn;
+    bool cdn_differed; /* it was said once */
     uint64_t size_bytes;
     int64_t lease_epoch, lease_until_ms; /* 0: not leased */
     bool cancel_wanted;

@@ -131,6 +131,7 @@ static struct job_claim claim_of(struct world *world, uint32_t index)
         .size_bytes = job->size_bytes,
         .priority = job->priority,
         .waits = job->waits,
+        .has_cdn = job->has_cdn,
         .state = job->state,
         .cancel_wanted = job->cancel_wanted,
         .has_session = job->session != 0,

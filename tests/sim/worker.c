@@ -275,6 +275,21 @@ static void check_source(struct world *world, struct worker *worker, const struc
         due->event.source.result = slot->version_seen ? SOURCE_DIFFERENT : SOURCE_OK;
 }
 
+static void check_cdn(struct world *world, struct worker *worker, const struct action *action)
+{
+    struct due *due = answer(world, worker, action, EVENT_REPLY, draw_between(world, 1, 500));
+    struct model_job *job = &world->jobs[worker->slots[action->slot].job];
+    struct reply *reply = &due->event.reply;
+    *reply = (struct reply){
+        .status = 200, .retry_after_ms = -1, .has_content_bytes = true, .content_bytes = job->size_bytes};
+    if (strikes(world, FAULT_CDN_DOWN)) {
+        reply->status = 503;
+    } else if (strikes(world, FAULT_CDN_DIFFERS)) {
+        reply->content_bytes++;
+        job->cdn_differed = true;
+    }
+}
+
 static void token(struct world *world, struct worker *worker, const struct action *action)
 {
     struct due *due = answer(world, worker, action, EVENT_TOKEN, draw_between(world, 1, 300));
@@ -461,6 +476,9 @@ static void carry_out(struct world *world, struct worker *worker, const struct a
         break;
     case ACTION_CHECK_SOURCE:
         check_source(world, worker, action);
+        break;
+    case ACTION_CHECK_CDN:
+        check_cdn(world, worker, action);
         break;
     case ACTION_TOKEN:
         token(world, worker, action);

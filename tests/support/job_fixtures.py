@@ -13,7 +13,7 @@ import oracles
 from emulator import Emulator
 from sluice import Sluice
 
-__all__ = ["job_emulator", "world", "CHUNK", "SIZE"]
+__all__ = ["job_emulator", "world", "Run", "CHUNK", "SIZE"]
 
 CHUNK = 262144  # the least that YouTube allows: many chunks of few bytes
 SIZE = 1_000_000  # three chunks of this size and a rest

@@ -140,7 +140,8 @@ static void append_action(struct harness *h, const struct action *action)
 static bool is_seen_by_youtube(enum action_type type)
 {
     return type == ACTION_START || type == ACTION_PUT || type == ACTION_QUERY || type == ACTION_CANCEL ||
-           type == ACTION_LIST_UPLOADS || type == ACTION_CHECK_VIDEO || type == ACTION_PROBE_TOKEN;
+           type == ACTION_LIST_UPLOADS || type == ACTION_CHECK_VIDEO || type == ACTION_CHECK_CDN ||
+           type == ACTION_PROBE_TOKEN;
 }
 
 static void check_action(const struct harness_slot *slot, const struct action *action)

@@ -1,0 +1,226 @@
+"""The CDN's copy of a file is asked for its size before anything is uploaded."""
+
+import pathlib
+import socket
+import sqlite3
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import oracles  # noqa: E402
+from cdn import Answer, Cdn  # noqa: E402
+from job_fixtures import *  # noqa: E402, F403
+
+SECRET = "policy-signature-of-a-signed-url"
+
+
+@pytest.fixture(scope="module")
+def shared_cdn():
+    with Cdn() as cdn:
+        yield cdn
+
+
+@pytest.fixture
+def cdn(shared_cdn):
+    """After each test: the CDN saw no token and no cookie."""
+    shared_cdn.reset()
+    yield shared_cdn
+    for request in shared_cdn.requests:
+        assert not {"Authorization", "Proxy-Authorization", "Cookie"} & set(request.headers), request
+        assert request.method in ("HEAD", "GET")
+
+
+def alter(home, sql, *values):
+    """Writes to the store from outside, as another service would."""
+    with sqlite3.connect(home.store, timeout=30) as connection:
+        connection.execute(sql, values)
+    connection.close()
+
+
+def home_for(world, cdn, **settings):
+    return world.home(**{"cdn_ca_file": cdn.ca, "cdn_allow_private": "yes", **settings})
+
+
+def add(home, url, size=SIZE):
+    return home.ok("add", home.file(f"clip-{len(home.accepted)}.mp4", size), "--channel", "main", "--cdn-url", url).line
+
+
+def run(world, cdn, plan=(), home=None, cdn_size=SIZE, **settings):
+    """A job's life with a CDN that has a file of this size and answers first what is planned."""
+    home = home or home_for(world, cdn, **settings)
+    cdn.files["/clip.mp4"] = cdn_size
+    cdn.plan = list(plan)
+    job = add(home, f"{cdn.url}/clip.mp4?sig={SECRET}")
+    worker = home.start_worker("--drain", "--drain-wait", "1s")
+    assert worker.wait() == 0
+    assert SECRET not in worker.log()
+    assert all(SECRET not in str(event) for event in home.audit(job))
+    return home, Run(world, home, job)
+
+
+def assert_nothing_was_spent(world, run):
+    assert world.emulator.journal(op="start") == []
+    assert [row for row in oracles.ledger(run.home) if row["bucket"] == "uploads" and row["used"]] == []
+    assert not run.job["has_session"]
+
+
+def test_the_same_size_goes_on(world, cdn):
+    home, job = run(world, cdn)
+    assert job.standing == "completed" and cdn.methods == ["HEAD"]
+    assert cdn.requests[0].headers["Accept-Encoding"] == "identity"
+
+
+def test_a_job_without_a_cdn_asks_none(world, cdn):
+    home = home_for(world, cdn)
+    assert world.run(home=home).standing == "completed"
+    assert cdn.requests == []
+
+
+def test_another_size_is_held_before_anything_is_spent(world, cdn):
+    home, job = run(world, cdn, cdn_size=SIZE + 1)
+    assert job.standing == "held cdn_mismatch" and cdn.methods == ["HEAD"]
+    assert_nothing_was_spent(world, job)
+    shown = home.ok("job", "show", job.id).out
+    assert str(SIZE) in shown and str(SIZE + 1) in shown, shown
+    assert home.run("job", "wait", job.id).rc == 75
+
+    cdn.files["/clip.mp4"] = SIZE
+    home.ok("job", "retry", job.id)
+    assert job.drain().standing == "completed"
+
+
+@pytest.mark.parametrize("status", [400, 403, 405, 501])
+def test_where_head_is_refused_one_byte_is_asked_for(world, cdn, status):
+    home, job = run(world, cdn, [Answer(status)])
+    assert job.standing == "completed" and cdn.methods == ["HEAD", "GET"]
+    assert cdn.requests[1].headers["Range"] == "bytes=0-0"
+    assert cdn.requests[1].params == {"sig": SECRET}
+
+
+def test_another_size_told_by_a_range_is_held(world, cdn):
+    home, job = run(world, cdn, [Answer(403)], cdn_size=SIZE - 1)
+    assert job.standing == "held cdn_mismatch"
+    assert_nothing_was_spent(world, job)
+
+
+def test_a_range_that_is_not_heeded_reads_no_file(world, cdn):
+    """The whole file begins to come: its length is enough, and the connection is closed."""
+    size = 1 << 30
+    home, job = run(world, cdn, [Answer(405), Answer(200, SIZE, SIZE)])
+    assert job.standing == "completed"
+    home, job = run(world, cdn, [Answer(405), Answer(200, size, size)], home=home)
+    assert job.standing == "held cdn_mismatch"
+    assert cdn.requests[-1].sent_bytes < 100_000_000 < size
+
+
+@pytest.mark.parametrize("answers", [
+    [Answer(200, None), Answer(200, None, 100)],
+    [Answer(405), Answer(206, 1, 1, Content_Range="bytes 0-0/*")],
+    [Answer(405), Answer(206, 1, 1)],
+    [Answer(200, SIZE, Content_Encoding="gzip"), Answer(200, SIZE, 10, Content_Encoding="gzip")],
+], ids=["no-length", "unknown-size", "no-content-range", "compressed"])
+def test_no_size_is_told(world, cdn, answers):
+    home, job = run(world, cdn, answers)
+    assert job.standing == "held cdn_mismatch" and job.job["error_reason"] == "cdnSizeUnknown"
+    assert cdn.methods == ["HEAD", "GET"]
+    assert_nothing_was_spent(world, job)
+
+
+def test_head_without_a_size_and_then_a_range(world, cdn):
+    home, job = run(world, cdn, [Answer(200, None)])
+    assert job.standing == "completed" and cdn.methods == ["HEAD", "GET"]
+
+
+@pytest.mark.parametrize("answers, methods", [
+    ([Answer(404)], ["HEAD"]),
+    ([Answer(410)], ["HEAD"]),
+    ([Answer(403), Answer(403)], ["HEAD", "GET"]),
+])
+def test_a_cdn_that_has_no_such_file(world, cdn, answers, methods):
+    status = answers[-1].status
+    home, job = run(world, cdn, answers)
+    assert job.standing == "held cdn_mismatch" and job.job["error_reason"] == "cdnRefused"
+    assert str(status) in job.job["error_message"] and cdn.methods == methods
+    assert_nothing_was_spent(world, job)
+
+
+def test_a_redirect_is_not_followed(world, cdn):
+    cdn.files["/elsewhere.mp4"] = SIZE
+    home, job = run(world, cdn, [Answer(302, Location=f"{cdn.url}/elsewhere.mp4")])
+    assert job.standing == "held cdn_mismatch" and "redirects" in job.job["error_message"]
+    assert [request.path for request in cdn.requests] == ["/clip.mp4"]
+
+
+def test_trouble_that_passes(world, cdn):
+    home, job = run(world, cdn, [Answer(503), Answer(429), Answer(500)])
+    assert job.standing == "completed" and cdn.methods == ["HEAD"] * 4
+    assert len(job.journal("start")) == 1
+
+
+def test_an_unreachable_cdn_is_waited_for(world, cdn):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        home = home_for(world, cdn)
+        job = add(home, f"https://127.0.0.1:{closed.getsockname()[1]}/clip.mp4?sig={SECRET}")
+        waiting = Run(world, home, job).drain()
+    assert waiting.standing == "waiting" and oracles.seconds_from_now(waiting.job["next_at"]) > 0
+    assert "127.0.0.1" in waiting.job["error_message"] and SECRET not in waiting.job["error_message"]
+    assert_nothing_was_spent(world, waiting)
+    assert home.run("job", "wait", job, "--timeout", "1ms").rc == 75
+    assert all(SECRET not in text for text in home.said if "retry" in text)
+
+
+def test_a_long_retry_after_gives_the_lease_back(world, cdn):
+    home = home_for(world, cdn)
+    cdn.plan = [Answer(503, Retry_After="600")]
+    result = home.run("upload", home.file("clip.mp4"), "--channel", "main", "--cdn-url", f"{cdn.url}/clip.mp4?sig={SECRET}")
+    assert result.rc == 75 and SECRET not in result.out + result.err, result
+    job, = home.jobs()
+    assert job["state"] == "waiting" and 500 < oracles.seconds_from_now(job["next_at"]) < 700
+    assert not job["lease_owner"]
+
+
+def test_another_ca_is_not_trusted(world, cdn):
+    """YouTube's CA file is not the CDN's: each counts for its own side alone."""
+    home, job = run(world, cdn, cdn_ca_file=None)
+    assert job.standing == "waiting" and cdn.requests == []
+
+
+# ---- where a URL may not lead
+
+
+def test_c11_a_private_address_is_refused(world, cdn):
+    home, job = run(world, cdn, cdn_allow_private="no")
+    assert job.standing == "held cdn_mismatch" and job.job["error_reason"] == "cdnUrlRefused"
+    assert "cdn_allow_private" in job.job["error_message"] and cdn.requests == []
+    home.configure(cdn_allow_private="yes")
+    home.ok("job", "retry", job.id)
+    assert job.drain().standing == "completed"
+
+
+def test_c11_a_name_that_leads_to_a_private_address(world, cdn):
+    cdn.files["/clip.mp4"] = SIZE
+    home = home_for(world, cdn, cdn_allow_private="no")
+    job = Run(world, home, add(home, f"https://cdn.localhost:{cdn.port}/clip.mp4")).drain()
+    assert job.standing == "waiting" and "no public address" in job.job["error_message"]
+    assert cdn.requests == []
+    home.configure(cdn_allow_private="yes")
+    home.ok("job", "retry", job.id)
+    assert job.drain().standing == "completed"
+
+
+def test_what_gets_past_add_is_judged_again(world, cdn):
+    """Jobs come from elsewhere, too: another version, another service."""
+    home = home_for(world, cdn)
+    job = add(home, f"{cdn.url}/clip.mp4")
+    alter(home, "update job set cdn_url = ? where id = ?", f"http://cdn.example/clip.mp4?sig={SECRET}", job)
+    held = Run(world, home, job).drain()
+    assert held.standing == "held cdn_mismatch" and "https" in held.job["error_message"]
+    assert SECRET not in held.job["error_message"]
+
+
+def test_a_url_that_is_too_long(world, cdn):
+    home = home_for(world, cdn)
+    result = home.fails(3, "add", home.file("a.mp4"), "--channel", "main", "--cdn-url", f"{cdn.url}/{'x' * 4100}")
+    assert "4096" in result.err
