@@ -28,7 +28,7 @@ static bool split(const char *text, char host[HOST_SIZE], const char **ret_port)
         end = text;
     if (*begin == '[') {
         begin++;
-        if (end < begin + 1 || end[-1] != ']')
+        if (end <= begin + 1 || end[-1] != ']')
             return false;
         end--;
     } else if (memchr(begin, ':', (size_t)(end - begin))) {
