@@ -124,9 +124,11 @@ struct db_driver {
     /* Inside a transaction: nobody else changes the tables' make until its end. */
     int (*lock_schema)(struct db *db, struct err *err);
     /* What shared SQL needs before the first table is made (now_ms), as a script. */
-    void (*build_functions)(struct db *db, struct buf *sql);
+    void (*build_functions)(struct buf *sql);
     /* Triggers that guard the lifecycle and the audit trail, in this engine's language. */
     void (*build_guards)(struct buf *sql);
+    /* Views, and what else people and other programs find in the database. */
+    void (*build_views)(struct buf *sql);
     int (*verify)(struct db *db, struct err *err);
     void (*close)(struct db *db);
 };
@@ -145,10 +147,12 @@ struct db {
 /* `create`: make directory (0700) and file (0600) where missing. A missing file is else ERR_NOT_FOUND. */
 int db_sqlite_open(const char *path, bool create, struct db **ret, struct err *err) MUST_CHECK;
 void db_sqlite_build_guards(struct buf *sql);
+void db_sqlite_build_views(struct buf *sql);
 
 /* `url`: a postgres:// URL as libpq understands it. `create`: the tables may be missing, which is else
  * ERR_NOT_FOUND. */
 int db_postgres_open(const char *url, bool create, struct db **ret, struct err *err) MUST_CHECK;
 void db_postgres_build_guards(struct buf *sql);
+void db_postgres_build_views(struct buf *sql);
 
 #endif

@@ -223,9 +223,8 @@ static int lock_schema(struct db *db, struct err *err)
 /* The moment at which the statement came, not that at which the transaction began: in a group commit that may
  * be long past, and a lease would be shorter than its worker was told. It stays the same within a statement,
  * so that an index can be searched with it. */
-static void build_functions(struct db *db, struct buf *sql)
+static void build_functions(struct buf *sql)
 {
-    (void)db;
     buf_puts(sql, "create function now_ms() returns bigint language sql stable parallel safe as"
                   " 'select trunc(extract(epoch from statement_timestamp()) * 1000)::bigint';");
 }
@@ -268,6 +267,7 @@ const struct db_driver db_postgres_driver = {
     .lock_schema = lock_schema,
     .build_functions = build_functions,
     .build_guards = db_postgres_build_guards,
+    .build_views = db_postgres_build_views,
     .verify = verify,
     .close = close_db,
 };

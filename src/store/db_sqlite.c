@@ -259,9 +259,8 @@ static int lock_schema(struct db *db, struct err *err)
 }
 
 /* now_ms() belongs to the connection. */
-static void build_functions(struct db *db, struct buf *sql)
+static void build_functions(struct buf *sql)
 {
-    (void)db;
     (void)sql;
 }
 
@@ -322,6 +321,7 @@ const struct db_driver db_sqlite_driver = {
     .lock_schema = lock_schema,
     .build_functions = build_functions,
     .build_guards = db_sqlite_build_guards,
+    .build_views = db_sqlite_build_views,
     .verify = verify,
     .close = close_db,
 };

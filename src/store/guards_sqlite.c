@@ -51,3 +51,18 @@ void db_sqlite_build_guards(struct buf *sql)
     build_refusal(sql, "event_update_guard", "update on event", "the audit trail is append-only");
     build_refusal(sql, "event_delete_guard", "delete on event", "the audit trail is append-only");
 }
+
+/* The time as sqlite3 itself can tell it: the view is also for those who look with that. */
+#define SQLITE_NOW "(cast(strftime('%s', 'now') as integer) * 1000)"
+
+void db_sqlite_build_views(struct buf *sql)
+{
+    buf_puts(sql, "create view sluice_backlog as select region,"
+                  " count(*) filter (where claim_at_ms <= max(passed_ms, " SQLITE_NOW ")) as runnable,"
+                  " coalesce(sum(size_bytes) filter (where claim_at_ms <= max(passed_ms, " SQLITE_NOW ")), 0)"
+                  " as runnable_bytes,"
+                  " count(*) filter (where lease_owner = '' and (claim_at_ms is null or"
+                  "  claim_at_ms > max(passed_ms, " SQLITE_NOW "))) as blocked"
+                  " from job where state in ('queued', 'uploading', 'waiting', 'held', 'finishing')"
+                  " group by region;");
+}

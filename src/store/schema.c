@@ -206,23 +206,16 @@ static int fill_moves(struct db *db, struct err *err)
     return rc < 0 ? rc : 0;
 }
 
-static int make_guards(struct db *db, struct err *err)
+static int run_built(struct db *db, void (*build)(struct buf *sql), struct err *err)
 {
     struct buf sql AUTO_BUF = BUF_INIT(32768);
-    db->driver->build_guards(&sql);
-    return db_script(db, sql.data, err);
-}
-
-static int make_functions(struct db *db, struct err *err)
-{
-    struct buf sql AUTO_BUF = BUF_INIT(32768);
-    db->driver->build_functions(db, &sql);
+    build(&sql);
     return db_script(db, sql.data, err);
 }
 
 static int make_tables(struct db *db, struct err *err)
 {
-    int rc = make_functions(db, err);
+    int rc = run_built(db, db->driver->build_functions, err);
     if (rc == 0)
         rc = db_script(db, people_sql, err);
     if (rc == 0)
@@ -231,7 +224,9 @@ static int make_tables(struct db *db, struct err *err)
         rc = db_script(db, ledger_sql, err);
     if (rc == 0)
         rc = fill_moves(db, err);
-    return rc < 0 ? rc : make_guards(db, err);
+    if (rc >= 0)
+        rc = run_built(db, db->driver->build_guards, err);
+    return rc < 0 ? rc : run_built(db, db->driver->build_views, err);
 }
 
 const struct migration schema_migrations[] = {

@@ -469,6 +469,25 @@ static void the_queue_is_counted_over_channels_without_what_is_done(void **state
     assert_queue(&kept.items[3], "b", "", JOB_QUEUED, CAUSE_NONE, 1);
 }
 
+static void the_backlog_tells_what_can_be_worked_off(void **state)
+{
+    struct fixture *fix = *state;
+    int64_t c1 = make_channel(fix, "t", "c1"), c2 = make_channel(fix, "t", "c2");
+    add_many(fix, c1, "A", 3);
+    add_many(fix, c2, "B", 4);
+    struct store_job_new new = new_job(c1, "EU");
+    new.region = "eu";
+    add(fix, &new);
+    set_channel(fix, c2, CHANNEL_PAUSED, 0);
+    struct job_claim claim = claim_one(fix, "w1");
+    move_to(fix, &claim, JOB_FAILED, CAUSE_NONE);
+    claim_one(fix, "w1");
+    assert_int_equal(number(fix, "select runnable from sluice_backlog where region = ''"), 1);
+    assert_int_equal(number(fix, "select runnable_bytes from sluice_backlog where region = ''"), 1000);
+    assert_int_equal(number(fix, "select blocked from sluice_backlog where region = ''"), 4);
+    assert_int_equal(number(fix, "select runnable from sluice_backlog where region = 'eu'"), 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -490,6 +509,7 @@ int main(void)
         TEST(a_dead_workers_job_follows_its_channel),
         TEST(every_move_has_its_audit_line),
         TEST(depth_is_counted_by_state_and_cause),
+        TEST(the_backlog_tells_what_can_be_worked_off),
         TEST(the_queue_is_counted_over_channels_without_what_is_done),
     };
     return RUN_UNIT_TESTS(tests);
