@@ -89,37 +89,44 @@ static bool is_in_reach(const struct store_reach *reach, const struct db_stmt *s
     return has_region && reach_has_tenant(reach, db_text(stmt, 0));
 }
 
-/* Groups of jobs: tenant's name, region, channel, how many, earliest time. All of them read an index only. */
-#define GROUP_BY_LANE "tenant_id, region, channel_id"
-static const char ready_sql[] =
-    "select t.name, g.region, g.channel_id, g.n, 0 from (select " GROUP_BY_LANE
-    ", count(*) as n from job where claim_at_ms <= passed_ms group by " GROUP_BY_LANE
+/* Groups of jobs by tenant and region: what they are, how many, the earliest time; each part reads an index
+ * only. It is one statement, and its parts are in the order in which a job goes through them as time passes:
+ * whatever others do meanwhile, a job is counted once at least. */
+static const char backlog_sql[] =
+    "select t.name, g.region, g.kind, g.n, g.first_ms from ("
+    "select tenant_id, region, 'leased' as kind, count(*) as n, 0 as first_ms from job"
+    " where lease_owner <> '' and claim_at_ms > now_ms() group by tenant_id, region"
+    " union all select tenant_id, region, 'later', count(*), min(claim_at_ms) from job"
+    " where claim_at_ms > passed_ms and claim_at_ms > now_ms() and lease_owner = ''"
+    " group by tenant_id, region"
+    " union all select tenant_id, region, 'due', count(*), 0 from job"
+    " where claim_at_ms > passed_ms and claim_at_ms <= now_ms() group by tenant_id, region"
+    " union all select tenant_id, region, 'ready', count(*), 0 from job"
+    " where claim_at_ms <= passed_ms group by tenant_id, region"
     ") as g join tenant t on t.id = g.tenant_id";
-static const char due_sql[] =
-    "select t.name, g.region, g.channel_id, g.n, 0 from (select " GROUP_BY_LANE
-    ", count(*) as n from job where claim_at_ms > passed_ms and claim_at_ms <= now_ms()"
-    " group by " GROUP_BY_LANE ") as g join tenant t on t.id = g.tenant_id";
-static const char later_sql[] =
-    "select t.name, g.region, g.channel_id, g.n, g.first_ms from (select " GROUP_BY_LANE
-    ", count(*) as n, min(claim_at_ms) as first_ms from job where claim_at_ms > passed_ms"
-    " and claim_at_ms > now_ms() and lease_owner = '' group by " GROUP_BY_LANE
-    ") as g join tenant t on t.id = g.tenant_id";
-static const char leased_sql[] = "select t.name, g.region, g.channel_id, g.n, 0 from (select " GROUP_BY_LANE
-                                 ", count(*) as n from job where lease_owner <> '' and claim_at_ms > now_ms()"
-                                 " group by " GROUP_BY_LANE ") as g join tenant t on t.id = g.tenant_id";
 
-static int sum_groups(struct store *store, const char *sql, const struct store_reach *reach, uint64_t *count,
-                      int64_t *first_ms, struct err *err)
+static void add_group(const struct db_stmt *stmt, struct store_backlog *ret)
+{
+    const char *kind = db_text(stmt, 2);
+    uint64_t count = (uint64_t)db_int(stmt, 3);
+    int64_t first_ms = db_int(stmt, 4);
+    if (strcmp(kind, "leased") == 0)
+        ret->leased += count;
+    else if (strcmp(kind, "later") != 0)
+        ret->runnable += count;
+    else if (ret->next_at_ms == 0 || first_ms < ret->next_at_ms)
+        ret->next_at_ms = first_ms;
+}
+
+static int sum_groups(struct store *store, const struct store_reach *reach, struct store_backlog *ret,
+                      struct err *err)
 {
     AUTO_STMT struct db_stmt *stmt = NULL;
-    int rc = db_query(store->db, sql, DB_NO_ARGS, &stmt, err);
+    int rc = db_query(store->db, backlog_sql, DB_NO_ARGS, &stmt, err);
     while (rc == 0 && (rc = db_next(stmt, err)) > 0) {
         rc = 0;
-        if (!is_in_reach(reach, stmt))
-            continue;
-        *count += (uint64_t)db_int(stmt, 3);
-        if (*first_ms == 0 || db_int(stmt, 4) < *first_ms)
-            *first_ms = db_int(stmt, 4);
+        if (is_in_reach(reach, stmt))
+            add_group(stmt, ret);
     }
     return rc;
 }
@@ -150,24 +157,13 @@ static int add_named(struct store *store, const struct job_id *job, struct store
 int store_backlog(struct store *store, const struct store_reach *reach, struct store_backlog *ret,
                   struct err *err)
 {
-    uint64_t later = 0;
-    int64_t unused = 0;
     *ret = (struct store_backlog){.runnable = 0};
     for (uint32_t i = 0; i < reach->only_job_count; i++) {
         int rc = add_named(store, &reach->only_jobs[i], ret, err);
         if (rc < 0)
             return rc;
     }
-    if (reach->only_job_count > 0)
-        return 0;
-    int rc = sum_groups(store, ready_sql, reach, &ret->runnable, &unused, err);
-    if (rc == 0)
-        rc = sum_groups(store, due_sql, reach, &ret->runnable, &unused, err);
-    if (rc == 0)
-        rc = sum_groups(store, later_sql, reach, &later, &ret->next_at_ms, err);
-    if (rc == 0)
-        rc = sum_groups(store, leased_sql, reach, &ret->leased, &unused, err);
-    return rc;
+    return reach->only_job_count > 0 ? 0 : sum_groups(store, reach, ret, err);
 }
 
 /* ---- is it sound? ---- */

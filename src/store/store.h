@@ -159,7 +159,7 @@ struct store_job_new {
     int priority;       /* higher first; 0 is usual */
     const char *storage_path;
     uint64_t size_bytes;
-    const char *fingerprint; /* text of src/media */
+    const char *fingerprint; /* text of src/media; "" : the first worker takes it */
     const char *title;
     const char *metadata; /* JSON, validated */
     const char *idempotency_key;
@@ -270,6 +270,12 @@ struct store_renewal {
 };
 int store_renew(struct store *store, struct job_id id, int64_t lease_epoch, int64_t lease_ms,
                 struct store_renewal *ret, struct err *err) MUST_CHECK;
+
+/* Of a job that was added without one; fenced as a write is. *ret_result: WRITE_OK, also if it is the same
+ * already; WRITE_LEASE_LOST, also if it is another one. */
+int store_job_set_fingerprint(struct store *store, struct job_id id, int64_t lease_epoch,
+                              const char *fingerprint, enum write_result *ret_result,
+                              struct err *err) MUST_CHECK;
 
 /* The digests of what was sent of a job, by first byte; for the comparison before a resumed upload goes on.
  */

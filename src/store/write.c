@@ -398,3 +398,25 @@ int store_renew(struct store *store, struct job_id id, int64_t lease_epoch, int6
 {
     return STEP(store, err, do_renew(store, id, lease_epoch, lease_ms, ret, err));
 }
+
+/* ---- the fingerprint of a job that was added without one ---- */
+
+static int do_set_fingerprint(struct store *store, struct job_id id, int64_t lease_epoch,
+                              const char *fingerprint, enum write_result *ret_result, struct err *err)
+{
+    int rc = db_run(store->db,
+                    "update job set fingerprint = $3 where id = $1 and lease_epoch = $2 and lease_owner <> ''"
+                    " and fingerprint in ('', $3)",
+                    DB_ARGS(DB_T(id.text), DB_I(lease_epoch), DB_T(fingerprint)), err);
+    *ret_result = rc > 0 ? WRITE_OK : WRITE_LEASE_LOST;
+    return rc < 0 ? rc : 0;
+}
+
+int store_job_set_fingerprint(struct store *store, struct job_id id, int64_t lease_epoch,
+                              const char *fingerprint, enum write_result *ret_result, struct err *err)
+{
+    int rc = STEP(store, err, do_set_fingerprint(store, id, lease_epoch, fingerprint, ret_result, err));
+    if (rc < 0)
+        *ret_result = WRITE_FAILED;
+    return rc;
+}

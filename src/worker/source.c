@@ -27,10 +27,11 @@ struct comparison {
     struct worker *worker;
     struct task *task; /* NULL: answered already */
     uint64_t op;
-    uint64_t confirmed_bytes;
-    char *path, *fingerprint;    /* owned */
-    struct source *source;       /* one use is ours */
-    struct chunk_digest *chunks; /* owned; what was sent, where that matters */
+    uint64_t confirmed_bytes, size_bytes;
+    char taken[MEDIA_FINGERPRINT_SIZE]; /* of a file that was added without one */
+    char *path, *fingerprint;           /* owned */
+    struct source *source;              /* one use is ours */
+    struct chunk_digest *chunks;        /* owned; what was sent, where that matters */
     uint32_t chunk_count;
     enum media_change change;
     struct err err;
@@ -91,12 +92,27 @@ static enum source_result result_of_error(const struct err *err)
     return err->code == ERR_NOT_FOUND || err->code == ERR_INVALID ? SOURCE_GONE : SOURCE_ERROR;
 }
 
+/* A job that another program has added may have no fingerprint yet: what the file is now is what it was. */
+static int take_fingerprint(struct comparison *comparison, struct err *err)
+{
+    bool fits = media_size(comparison->source->file) == comparison->size_bytes;
+    comparison->change = fits && comparison->confirmed_bytes == 0 ? MEDIA_SAME : MEDIA_DIFFERENT;
+    return fits ? media_fingerprint(comparison->source->file, comparison->taken, err) : 0;
+}
+
+static int compare(struct comparison *comparison, struct err *err)
+{
+    if (!comparison->fingerprint[0])
+        return take_fingerprint(comparison, err);
+    return media_compare(comparison->source->file, comparison->fingerprint, &comparison->change, err);
+}
+
 static void open_and_compare(uv_work_t *work)
 {
     struct comparison *comparison = work->data;
     struct err *err = &comparison->err;
     if (media_open(comparison->worker->media_root, comparison->path, &comparison->source->file, err) == 0 &&
-        media_compare(comparison->source->file, comparison->fingerprint, &comparison->change, err) == 0)
+        compare(comparison, err) == 0)
         err->code = 0;
 }
 
@@ -151,6 +167,21 @@ static void on_chunks(void *ctx, uint64_t op, bool ok, const struct chunk_digest
     uv_queue_work(&comparison->worker->loop, &comparison->work, compare_sent, on_sent_compared);
 }
 
+/* It is stored before a byte is sent, so that a worker who goes on later compares with it. */
+static void on_fingerprint(void *ctx, uint64_t op, enum write_result result)
+{
+    (void)op;
+    struct comparison *comparison = ctx;
+    struct task *task = comparison->task;
+    if (result != WRITE_OK || !task) {
+        comparison_end(comparison, SOURCE_ERROR, "the file's fingerprint could not be stored");
+        return;
+    }
+    mem_free(task->work.fingerprint);
+    task->work.fingerprint = mem_dup(comparison->taken);
+    comparison_end(comparison, SOURCE_OK, "");
+}
+
 static void on_compared(uv_work_t *work, int status)
 {
     struct comparison *comparison = work->data;
@@ -163,6 +194,9 @@ static void on_compared(uv_work_t *work, int status)
     else if (comparison->change == MEDIA_TOUCHED && comparison->confirmed_bytes > 0 && task)
         store_thread_chunks(comparison->worker->store, task->work.claim.id, on_chunks, comparison,
                             comparison->op);
+    else if (comparison->taken[0] && task)
+        store_thread_fingerprint(comparison->worker->store, task->work.claim.id, task->work.claim.lease_epoch,
+                                 comparison->taken, on_fingerprint, comparison, comparison->op);
     else
         comparison_end(comparison, SOURCE_OK, "");
 }
@@ -176,6 +210,7 @@ void source_check(struct task *task, const struct action *action)
     task->comparison = comparison;
     comparison->op = action->op;
     comparison->confirmed_bytes = action->source.confirmed_bytes;
+    comparison->size_bytes = task->work.claim.size_bytes;
     comparison->path = mem_dup(task->work.storage_path);
     comparison->fingerprint = mem_dup(task->work.fingerprint);
     comparison->source = source_use(mem_alloc(sizeof(*comparison->source)));

@@ -20,6 +20,7 @@ enum request_type {
     REQUEST_WRITE,
     REQUEST_RENEW,
     REQUEST_CHUNKS,
+    REQUEST_FINGERPRINT,
     REQUEST_BACKLOG,
     REQUEST_QUEUE,
     REQUEST_SEEN
@@ -64,6 +65,13 @@ struct request {
             uint32_t count, size;
             void (*done)(void *ctx, uint64_t op, bool ok, const struct chunk_digest *chunks, uint32_t count);
         } chunks;
+        struct {
+            struct job_id job;
+            int64_t lease_epoch;
+            char *text; /* owned */
+            enum write_result result;
+            void (*done)(void *ctx, uint64_t op, enum write_result result);
+        } fingerprint;
         struct {
             struct store_backlog backlog;
             void (*done)(void *ctx, bool ok, const struct store_backlog *backlog);
@@ -182,6 +190,9 @@ static int run(struct store_thread *thread, struct request *request, struct err 
                            &request->renew.renewal, err);
     case REQUEST_CHUNKS:
         return store_chunk_list(store, request->chunks.job, keep_chunk, request, err);
+    case REQUEST_FINGERPRINT:
+        return store_job_set_fingerprint(store, request->fingerprint.job, request->fingerprint.lease_epoch,
+                                         request->fingerprint.text, &request->fingerprint.result, err);
     case REQUEST_BACKLOG:
         return store_backlog(store, &thread->config.reach, &request->backlog.backlog, err);
     case REQUEST_QUEUE:
@@ -211,6 +222,8 @@ static void disbelieve(struct request *request)
         request->renew.renewal.result = WRITE_FAILED;
     if (request->type == REQUEST_CHUNKS)
         request->chunks.count = 0;
+    if (request->type == REQUEST_FINGERPRINT)
+        request->fingerprint.result = WRITE_FAILED;
 }
 
 /* A handle whose sync failed is of no use any more: what the file holds is found out by opening it anew
@@ -363,6 +376,10 @@ static void give_answer(struct request *request)
                              request->chunks.count);
         mem_free(request->chunks.chunks);
         break;
+    case REQUEST_FINGERPRINT:
+        request->fingerprint.done(request->ctx, request->op, request->fingerprint.result);
+        mem_free(request->fingerprint.text);
+        break;
     case REQUEST_BACKLOG:
         request->backlog.done(request->ctx, request->ok, &request->backlog.backlog);
         break;
@@ -509,6 +526,19 @@ void store_thread_chunks(struct store_thread *thread, struct job_id job,
     request->chunks.job = job;
     request->chunks.done = done;
     ask(thread, request);
+}
+
+void store_thread_fingerprint(struct store_thread *thread, struct job_id job, int64_t lease_epoch,
+                              const char *fingerprint,
+                              void (*done)(void *ctx, uint64_t op, enum write_result result), void *ctx,
+                              uint64_t op)
+{
+    struct request *request = request_new(REQUEST_FINGERPRINT, ctx, op);
+    request->fingerprint.job = job;
+    request->fingerprint.lease_epoch = lease_epoch;
+    request->fingerprint.text = mem_dup(fingerprint);
+    request->fingerprint.done = done;
+    ring_put(&thread->todo, &request, 1);
 }
 
 void store_thread_backlog(struct store_thread *thread,

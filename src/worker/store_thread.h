@@ -53,6 +53,11 @@ void store_thread_chunks(struct store_thread *thread, struct job_id job,
                          void (*done)(void *ctx, uint64_t op, bool ok, const struct chunk_digest *chunks,
                                       uint32_t count),
                          void *ctx, uint64_t op);
+/* Of a job that was added without one; the text is copied. */
+void store_thread_fingerprint(struct store_thread *thread, struct job_id job, int64_t lease_epoch,
+                              const char *fingerprint,
+                              void (*done)(void *ctx, uint64_t op, enum write_result result), void *ctx,
+                              uint64_t op);
 void store_thread_backlog(struct store_thread *thread,
                           void (*done)(void *ctx, bool ok, const struct store_backlog *backlog), void *ctx);
 /* What waits, and the day's quota. `queue` belongs to the callback, which must drop it. */

@@ -81,6 +81,27 @@ def test_an_upload(new_home, world):
     assert len(world.emulator.videos()) == 1
 
 
+def test_jobs_that_another_service_has_added(new_home, world, cluster):
+    """In its own transaction; without a fingerprint, which the first worker takes before it sends."""
+    home = new_home(limit_rate="600K")
+    name = home.settings["store"].split("/")[3].split("?")[0]
+    size = home.file("clip.mp4", SIZE).stat().st_size
+    meta = '{"snippet": {"title": "From SQL"}}'
+    job = cluster.sql(f"select sluice_add('main', 'clip.mp4', {size}, '{meta}')", name)
+    worker = home.start_worker()
+    until(lambda: len(journal(world, home, "put")) >= 2, worker.log)
+    assert cluster.sql(f"select fingerprint like 'v1:%' from job where id = '{job}'", name) == "t"
+    assert worker.stop()[0] == 0
+    home.ok("worker", "--drain")
+    assert standing(home, job) == "completed"
+    assert [video["metadata"]["snippet"]["title"] for video in world.emulator.videos()] == ["From SQL"]
+    wrong = cluster.sql(f"select sluice_add('main', 'clip.mp4', {size - 1}, '{meta}')", name)
+    gone = cluster.sql(f"select sluice_add('main', 'gone.mp4', {size}, '{meta}')", name)
+    home.ok("worker", "--drain")
+    assert standing(home, wrong) == "held source_changed"
+    assert standing(home, gone) == "held source_missing"
+
+
 def test_x01_killed_and_taken_over(new_home, world):
     home = new_home(limit_rate="400K")
     job = add(home)

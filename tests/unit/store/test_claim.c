@@ -244,6 +244,30 @@ static void timed_jobs_come_when_their_time_comes(void **state)
     assert_int_equal(cause_of(fix, claims[2].id), CAUSE_SOURCE_CHANGED);
 }
 
+static int64_t ticking_now(void *ctx)
+{
+    return ++((struct fixture *)ctx)->now_ms;
+}
+
+/* Each look at the clock is later than the one before: at no moment is a job neither leased nor runnable. */
+static void a_lease_that_runs_out_meanwhile_is_in_the_backlog(void **state)
+{
+    struct fixture *fix = *state;
+    struct store_backlog backlog;
+    struct store_reach reach = {.any_region = true};
+    if (fix->postgres)
+        skip(); /* a statement has one time there */
+    add_many(fix, make_channel(fix, "t", "c"), "a", 1);
+    claim_one(fix, "dead");
+    int64_t end_ms = fix->now_ms + LEASE_MS + TAKEOVER_DELAY_MS;
+    store_set_clock(fix->store, ticking_now, fix);
+    for (int before = 20; before >= -3; before--) {
+        fix->now_ms = end_ms - before;
+        assert_ok(store_backlog(fix->store, &reach, &backlog, &fix->err), fix);
+        assert_true(backlog.leased + backlog.runnable > 0);
+    }
+}
+
 static void a_job_whose_video_exists_is_finished_whatever_its_channel(void **state)
 {
     struct fixture *fix = *state;
@@ -388,6 +412,7 @@ int main(void)
         TEST(a_named_job_of_a_dead_worker_follows_its_channel),
         TEST(a_channel_has_at_most_its_share_of_leases),
         TEST(timed_jobs_come_when_their_time_comes),
+        TEST(a_lease_that_runs_out_meanwhile_is_in_the_backlog),
         TEST(a_job_whose_video_exists_is_finished_whatever_its_channel),
         TEST(twins_are_counted),
         TEST(x07_two_handles_never_claim_the_same_job),

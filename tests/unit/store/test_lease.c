@@ -296,6 +296,31 @@ static void impossible_writes_are_refused_whole(void **state)
     assert_int_equal(get_job(fix, claim.id).state, JOB_UPLOADING);
 }
 
+static void a_fingerprint_is_set_once_under_the_lease(void **state)
+{
+    struct fixture *fix = *state;
+    enum write_result result;
+    struct store_job_new new = new_job(make_channel(fix, "t", "c"), "JOB1");
+    new.fingerprint = "";
+    add(fix, &new);
+    struct job_claim claim = claim_one(fix, "w1");
+    const struct {
+        int64_t epoch;
+        const char *text;
+        enum write_result result;
+    } steps[] = {{2, "v1:a", WRITE_LEASE_LOST},
+                 {1, "v1:a", WRITE_OK},
+                 {1, "v1:a", WRITE_OK},
+                 {1, "v1:b", WRITE_LEASE_LOST}};
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        assert_ok(store_job_set_fingerprint(fix->store, claim.id, steps[i].epoch, steps[i].text, &result,
+                                            &fix->err),
+                  fix);
+        assert_int_equal(result, steps[i].result);
+    }
+    assert_int_equal(number(fix, "select count(*) from job where fingerprint = 'v1:a'"), 1);
+}
+
 /* ---- quota ---- */
 
 static enum write_result charge(struct fixture *fix, const struct job_claim *claim, uint32_t amount,
@@ -422,6 +447,7 @@ int main(void)
         TEST(a_terminal_move_drops_the_session),
         TEST(a_video_belongs_to_one_job_of_a_channel),
         TEST(impossible_writes_are_refused_whole),
+        TEST(a_fingerprint_is_set_once_under_the_lease),
         TEST(a_full_bucket_of_the_client_refuses_all_its_channels),
         TEST(a_group_is_kept_or_lost_as_one),
         TEST(chunks_are_listed_in_order),
