@@ -67,6 +67,7 @@ static int run_check(struct cli *cli, struct err *err)
         check_key(&check);
     check_media_root(&check);
     check_network(&check, cli_has(cli, "online"));
+    check_cdn(&check);
     if (has_store) {
         check_logins(&check);
         check_work(&check);

@@ -15,19 +15,19 @@ enum { CA_BYTES_MAX = 16777216, REPLY_LEN_MAX = 65536, PROBE_MS = 20000, WORKER_
 
 /* ---- certificates ---- */
 
-static void check_ca_file(struct check *check)
+void check_ca_file(struct check *check, const char *key, const char *path)
 {
-    const char *path = check->cli->settings.ca_file;
+    char mend[120];
     struct buf text AUTO_BUF = BUF_INIT(CA_BYTES_MAX);
     struct err err = {0};
     int code = file_read(path, &text, &err);
     if (code == 0 && !strstr(text.data, "-----BEGIN CERTIFICATE-----"))
         code = err_set(&err, ERR_INVALID, "%s has no certificate in it (PEM is expected)", path);
+    snprintf(mend, sizeof(mend), "set %s to a PEM file, or remove the key to use the system's", key);
     if (code < 0)
-        check_fail(check, "ca_file", "set ca_file to a PEM file, or remove the key to use the system's",
-                   &err);
+        check_fail(check, key, mend, &err);
     else
-        check_ok(check, "ca_file", "%s", path);
+        check_ok(check, key, "%s", path);
 }
 
 static void check_system_ca(struct check *check)
@@ -131,7 +131,7 @@ void check_network(struct check *check, bool is_online)
     const struct settings *settings = &check->cli->settings;
     struct err err = {0};
     if (settings->ca_file)
-        check_ca_file(check);
+        check_ca_file(check, "ca_file", settings->ca_file);
     else
         check_system_ca(check);
     if (yt_check_api_root(settings->api_root, settings->allow_plain_loopback, &err) < 0)

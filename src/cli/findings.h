@@ -24,6 +24,8 @@ bool check_store(struct check *check); /* whether the others may ask it */
 void check_key(struct check *check);
 void check_media_root(struct check *check);
 void check_clock(struct check *check);
+void check_ca_file(struct check *check, const char *key, const char *path);
+void check_cdn(struct check *check);
 void check_network(struct check *check, bool is_online);
 void check_logins(struct check *check);
 void check_work(struct check *check);

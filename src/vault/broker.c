@@ -413,6 +413,10 @@ static bool build_config(struct broker *broker, const struct broker_config *conf
     message_put_number(&out, config->allow_plain_loopback);
     message_put_number(&out, config->log_level);
     message_put_number(&out, config->log_format);
+    message_put_text(&out, config->cdn_key_file);
+    message_put_text(&out, config->cdn_key_id);
+    message_put_text(&out, config->cdn_sign_hosts);
+    message_put_number(&out, config->cdn_sign_hash);
     return message_finish(&out, &broker->config, &broker->config_len);
 }
 

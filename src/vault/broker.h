@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "core/event.h"
 #include "store/store.h"
+#include "vault/cloudfront.h"
 #include "vault/seal.h"
 
 /* Everything the child needs, sent to it as its first message; texts stay with the caller during
@@ -34,6 +35,11 @@ struct broker_config {
     const char *executable;   /* run as `sluice broker`; calls broker_main() with descriptor 3, its socket */
     enum log_level log_level; /* 0: info */
     enum log_format log_format;
+    const char
+        *cdn_key_file; /* NULL: nothing is signed; read at each signature, so that it may be replaced */
+    const char *cdn_key_id;
+    const char *cdn_sign_hosts;
+    enum cloudfront_hash cdn_sign_hash;
     int64_t answer_ms; /* a child that owes an answer, or its hello, for this long hangs; 0: 60 s */
 };
 
@@ -71,6 +77,21 @@ void broker_seal_session(struct broker *broker, int64_t tenant_id, struct job_id
                          void (*done)(void *ctx, enum open_result result, struct blob sealed), void *ctx);
 void broker_open_session(struct broker *broker, int64_t tenant_id, struct job_id job, struct blob sealed,
                          void (*done)(void *ctx, enum open_result result, const char *url), void *ctx);
+
+enum sign_result {
+    SIGN_OK,
+    SIGN_REFUSED,   /* this URL is never signed */
+    SIGN_NO_KEY,    /* the key cannot be used just now: the operator */
+    SIGN_TRANSIENT, /* no broker */
+};
+struct broker_signed {
+    enum sign_result result;
+    const char *url;     /* SIGN_OK: a secret */
+    const char *message; /* for people; nothing of the URL or key */
+};
+/* A CDN's URL with a signature that is good for a few minutes (cloudfront.h). */
+void broker_sign_url(struct broker *broker, const char *url,
+                     void (*done)(void *ctx, const struct broker_signed *answer), void *ctx);
 
 /* ---- for the command line: each runs the loop until its answer is there ---- */
 

@@ -93,6 +93,32 @@ void broker_open_session(struct broker *broker, int64_t tenant_id, struct job_id
     broker_ask(broker, &out, &question);
 }
 
+static void sign_answered(const struct question *question, const struct message *answer, const char *why,
+                          int64_t retry_after_ms)
+{
+    struct broker_signed signed_url = {.result = SIGN_TRANSIENT, .message = why ? why : ""};
+    (void)retry_after_ms;
+    if (answer) {
+        int64_t result = answer->fields[SIGNED_RESULT].number;
+        signed_url.result =
+            result == SIGN_OK || result == SIGN_REFUSED ? (enum sign_result)result : SIGN_NO_KEY;
+        signed_url.url = result == SIGN_OK ? answer->fields[SIGNED_URL].text : NULL;
+        signed_url.message = answer->fields[SIGNED_MESSAGE].text;
+    }
+    question->done.sign(question->ctx, &signed_url);
+}
+
+void broker_sign_url(struct broker *broker, const char *url,
+                     void (*done)(void *ctx, const struct broker_signed *answer), void *ctx)
+{
+    struct message_out out;
+    message_start(&out, MESSAGE_SIGN, broker_next_id(broker));
+    message_put_text(&out, url);
+    struct question question = {
+        .expects = MESSAGE_SIGNED, .answered = sign_answered, .done.sign = done, .ctx = ctx};
+    broker_ask(broker, &out, &question);
+}
+
 /* ---- for the command line: the loop runs until the answer is there ---- */
 
 struct call {

@@ -176,6 +176,7 @@ static int configure(struct child *child, const struct message *config, struct e
         code = open_http(child, config, err);
     if (code == 0)
         child->tokens = tokens_new(child);
+    cdn_signing_set(&child->cdn, config);
     return code;
 }
 
@@ -210,7 +211,7 @@ static void be_configured(struct child *child, const struct message *config)
 
 static void (*const handlers[MESSAGE_TYPE_COUNT])(struct child *child, const struct message *ask) = {
     [MESSAGE_SEAL] = session_seal, [MESSAGE_OPEN] = session_open,    [MESSAGE_IMPORT] = client_import,
-    [MESSAGE_LOGIN] = login_start, [MESSAGE_REMOVE] = removal_start,
+    [MESSAGE_LOGIN] = login_start, [MESSAGE_REMOVE] = removal_start, [MESSAGE_SIGN] = url_sign,
 };
 
 static bool is_idle(const struct child *child)
@@ -307,6 +308,7 @@ static void child_close(struct child *child)
     store_close(child->store);
     vault_key_free(child->key);
     mem_free(child->api_root);
+    cdn_signing_release(&child->cdn);
 }
 
 int broker_main(int fd)

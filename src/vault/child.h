@@ -20,11 +20,20 @@
 
 #include "http/http.h"
 #include "store/store.h"
+#include "vault/cloudfront.h"
 #include "vault/link.h"
 #include "vault/seal.h"
 #include "youtube/youtube.h"
 
 struct tokens;
+
+/* How URLs of CDNs are signed; texts owned. */
+struct cdn_signing {
+    char *key_file; /* "": not at all */
+    char *key_id;
+    char *hosts;
+    enum cloudfront_hash hash;
+};
 
 struct child {
     uv_loop_t loop;
@@ -36,6 +45,7 @@ struct child {
     char *api_root;
     bool allow_plain_loopback;
     struct tokens *tokens;
+    struct cdn_signing cdn;
     uint32_t busy_count;                                  /* logins and removals under way */
     int64_t leave_at_mono_ms;                             /* 0: it stays */
     enum { CHILD_NEW, CHILD_REFUSED, CHILD_READY } state; /* whether it got its configuration */
@@ -54,6 +64,11 @@ void child_answer_channel(struct child *child, uint64_t id, const struct store_c
 void session_seal(struct child *child, const struct message *ask);
 void session_open(struct child *child, const struct message *ask);
 void client_import(struct child *child, const struct message *ask);
+void url_sign(struct child *child, const struct message *ask);
+
+/* From the configuration; released with the child. */
+void cdn_signing_set(struct cdn_signing *cdn, const struct message *config);
+void cdn_signing_release(struct cdn_signing *cdn);
 
 /* ---- requests that need the network ---- */
 

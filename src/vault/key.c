@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "vault/secret_file.h"
 
 #define KEY_FILE_HEAD "sluice-key-1 "
 
@@ -148,59 +149,24 @@ int vault_key_create(const char *path, struct err *err)
 
 /* ---- loading one ---- */
 
-/* A group may read only what root gave to it: that is how systemd and Kubernetes hand a credential to a
- * service that is not root. */
-static int check_file(const char *path, const struct stat *file, struct err *err)
-{
-    uid_t me = geteuid();
-    mode_t mode = file->st_mode & 07777;
-    if (!S_ISREG(file->st_mode))
-        return err_set(err, ERR_AUTH, "the key file %s is not a regular file", path);
-    if (file->st_uid != me && file->st_uid != 0 && me != 0)
-        return err_set(err, ERR_AUTH, "the key file %s belongs to another user (uid %u)", path,
-                       (unsigned)file->st_uid);
-    mode_t allowed = file->st_uid == 0 && me != 0 ? 0740 : 0700;
-    if (mode & ~allowed & 0777)
-        return err_set(err, ERR_AUTH, "the key file %s may be read by others (mode %04o): chmod 0400 %s",
-                       path, (unsigned)mode, path);
-    return 0;
-}
-
 static int open_checked(const char *path, struct err *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0 && errno == ENOENT)
+    int fd = secret_file_open(path, "key file", err);
+    if (fd == ERR_NOT_FOUND)
         return err_set(err, ERR_NOT_FOUND,
                        "there is no key file %s: run `sluice init`, or bring back the key "
                        "that this store was made with",
                        path);
-    if (fd < 0)
-        return err_set_errno(err, ERR_AUTH, errno, "opening the key file %s", path);
-    struct stat file;
-    if (fstat(fd, &file) != 0) {
-        close(fd);
-        return err_set_errno(err, ERR_IO, errno, "looking at the key file %s", path);
-    }
-    int code = check_file(path, &file, err);
-    if (code != 0)
-        close(fd);
-    return code != 0 ? code : fd;
+    return fd;
 }
 
 static int read_line(int fd, const char *path, struct secret *line, struct err *err)
 {
     size_t len = 0;
     secret_reserve(line, READ_LEN);
-    while (len < READ_LEN) {
-        ssize_t got = read(fd, line->data + len, READ_LEN - len);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return err_set_errno(err, ERR_IO, errno, "reading the key file %s", path);
-        if (got == 0)
-            break;
-        len += (size_t)got;
-    }
+    int code = secret_file_read(fd, path, "key file", line, &len, err);
+    if (code != 0)
+        return code;
     bool has_newline = len == LINE_LEN + 1 && line->data[LINE_LEN] == '\n';
     if (len != LINE_LEN && !has_newline)
         len = 0;

@@ -31,13 +31,15 @@ static const struct {
     struct field_rule fields[MESSAGE_FIELDS_MAX];
 } rules[MESSAGE_TYPE_COUNT] = {
     [MESSAGE_CONFIG] = {"config",
-                        {TEXT(4096), TEXT(4096), TEXT(512), TEXT(4096), TEXT(512), NUMBER, NUMBER, NUMBER}},
+                        {TEXT(4096), TEXT(4096), TEXT(512), TEXT(4096), TEXT(512), NUMBER, NUMBER, NUMBER,
+                         TEXT(4096), TEXT(127), TEXT(4096), NUMBER}},
     [MESSAGE_TOKEN] = {"token", {NUMBER, NUMBER, TEXT(32), NUMBER, NUMBER}},
     [MESSAGE_SEAL] = {"seal", {NUMBER, TEXT(32), TEXT(4096)}},
     [MESSAGE_OPEN] = {"open", {NUMBER, TEXT(32), BYTES(VAULT_SEALED_MAX)}},
     [MESSAGE_IMPORT] = {"import", {TEXT(63), TEXT(63), BYTES(32768)}},
     [MESSAGE_LOGIN] = {"login", {TEXT(63), NUMBER, TEXT(63), TEXT(63), TEXT(4096), TEXT(256), TEXT(1024)}},
     [MESSAGE_REMOVE] = {"remove", {NUMBER, NUMBER, TEXT(63)}},
+    [MESSAGE_SIGN] = {"sign", {TEXT(4096)}},
     [MESSAGE_HELLO] = {"hello", {BYTES(32)}},
     [MESSAGE_TOKEN_ANSWER] = {"token answer", {NUMBER, TEXT(4096), NUMBER, NUMBER, TEXT(1023)}},
     [MESSAGE_SEALED] = {"sealed", {NUMBER, BYTES(VAULT_SEALED_MAX)}},
@@ -49,6 +51,7 @@ static const struct {
                          {NUMBER, NUMBER, NUMBER, TEXT(63), TEXT(63), TEXT(63), TEXT(63), TEXT(255), TEXT(63),
                           NUMBER, TEXT(255), NUMBER, NUMBER, NUMBER}},
     [MESSAGE_REMOVED] = {"removed", {NUMBER}},
+    [MESSAGE_SIGNED] = {"signed", {NUMBER, TEXT(8192), TEXT(1023)}},
     [MESSAGE_ERROR] = {"error", {NUMBER, TEXT(1023)}},
 };
 

@@ -15,6 +15,7 @@ struct question {
         void (*token)(void *ctx, const struct broker_token *token);
         void (*seal)(void *ctx, enum open_result result, struct blob sealed);
         void (*open)(void *ctx, enum open_result result, const char *url);
+        void (*sign)(void *ctx, const struct broker_signed *answer);
     } done; /* the caller's own */
     void *ctx;
 };

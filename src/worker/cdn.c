@@ -13,6 +13,7 @@
 
 enum {
     BODY_BYTES_MAX = 1, /* that of the range; the file itself is never read */
+    SIGNED_URL_LEN_MAX = 8192,
     CONNECT_BURST = 8,
 };
 
@@ -83,46 +84,70 @@ static void on_head_done(struct call *call, const struct http_reply *http, struc
     send_to_cdn(call, "GET", answer_size);
 }
 
+static void ask(struct task *task, const struct action *action, const char *url)
+{
+    struct call *call = call_new(task, action, on_head_done);
+    buf_init(&call->yt.url, SIGNED_URL_LEN_MAX);
+    buf_init(&call->yt.body, 0);
+    buf_puts(&call->yt.url, url);
+    call->yt.headers[0] = mem_dup("Accept-Encoding: identity");
+    send_to_cdn(call, "HEAD", on_head_done);
+}
+
 /* ---- what may be asked ---- */
 
 /* The URL is from whoever added the job: it must not reach into our own network, nor leave TLS. */
-static int check_url(const struct settings *settings, const char *url, struct err *err)
+static int check_url(const struct settings *settings, const char *url, struct http_origin *ret,
+                     struct err *err)
 {
-    struct http_origin origin;
     if (strlen(url) > CDN_URL_LEN_MAX)
         return err_set(err, ERR_INVALID, "the CDN's URL is longer than %d bytes", CDN_URL_LEN_MAX);
-    int code = http_origin_parse(url, &origin, err);
+    int code = http_origin_parse(url, ret, err);
     if (code != 0)
         return code;
-    if (!origin.https && !(settings->allow_plain_loopback && http_host_is_loopback(origin.host)))
-        return err_set(err, ERR_INVALID, "%s: a CDN is asked over https alone", origin.host);
-    if (http_host_is_private(origin.host) && !settings->cdn_allow_private)
+    if (!ret->https && !(settings->allow_plain_loopback && http_host_is_loopback(ret->host)))
+        return err_set(err, ERR_INVALID, "%s: a CDN is asked over https alone", ret->host);
+    if (http_host_is_private(ret->host) && !settings->cdn_allow_private)
         return err_set(err, ERR_INVALID, "%s is a private address; cdn_allow_private would allow it",
-                       origin.host);
+                       ret->host);
     return 0;
 }
 
-static void refuse(struct task *task, const struct action *action, const struct err *err)
+static void answer_unasked(struct task *task, uint64_t op, bool is_refused, const char *message)
 {
-    struct event event = event_make(EVENT_REPLY, task->slot, action->op);
-    event.reply = (struct reply){.transport = TRANSPORT_LOCAL, .cdn_url_refused = true, .retry_after_ms = -1};
-    text_copy(event.reply.message, sizeof(event.reply.message), err->message);
+    struct event event = event_make(EVENT_REPLY, task->slot, op);
+    event.reply =
+        (struct reply){.transport = TRANSPORT_LOCAL, .cdn_url_refused = is_refused, .retry_after_ms = -1};
+    text_copy(event.reply.message, sizeof(event.reply.message), message);
     answer(task->worker, &event);
+}
+
+static bool is_to_be_signed(const struct settings *settings, const char *url, const char *host)
+{
+    return cloudfront_is_signed_host(settings->cdn_sign_hosts, host) && !cloudfront_has_signature(url);
 }
 
 void cdn_check(struct task *task, const struct action *action)
 {
+    const struct settings *settings = task->worker->settings;
+    const char *url = task->work.cdn_url;
+    struct http_origin origin;
     struct err err = {0};
-    if (check_url(task->worker->settings, task->work.cdn_url, &err) != 0) {
-        refuse(task, action, &err);
-        return;
-    }
-    struct call *call = call_new(task, action, on_head_done);
-    buf_init(&call->yt.url, CDN_URL_LEN_MAX);
-    buf_init(&call->yt.body, 0);
-    buf_puts(&call->yt.url, task->work.cdn_url);
-    call->yt.headers[0] = mem_dup("Accept-Encoding: identity");
-    send_to_cdn(call, "HEAD", on_head_done);
+    if (check_url(settings, url, &origin, &err) != 0)
+        answer_unasked(task, action->op, true, err.message);
+    else if (is_to_be_signed(settings, url, origin.host))
+        near_sign_url(task, action);
+    else
+        ask(task, action, url);
+}
+
+void cdn_signed(struct task *task, uint64_t op, const struct broker_signed *signed_url)
+{
+    const struct action action = {.type = ACTION_CHECK_CDN, .op = op};
+    if (signed_url->result == SIGN_OK)
+        ask(task, &action, signed_url->url);
+    else
+        answer_unasked(task, op, signed_url->result == SIGN_REFUSED, signed_url->message);
 }
 
 /* ---- the connections ---- */

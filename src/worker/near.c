@@ -130,8 +130,10 @@ void near_abort(struct task *task, uint64_t op)
     struct event event = event_make(asked->answer, task->slot, op);
     if (asked->answer == EVENT_TOKEN)
         event.token.result = TOKEN_TRANSIENT;
-    else
+    else if (asked->answer == EVENT_OPENED)
         event.opened.result = OPEN_TRANSIENT;
+    else
+        event.reply = (struct reply){.transport = TRANSPORT_ABORTED, .retry_after_ms = -1};
     task->asked = NULL;
     asked->task = NULL;
     answer(task->worker, &event);
@@ -179,4 +181,19 @@ void near_open_session(struct task *task, const struct action *action)
 {
     broker_open_session(task->worker->broker, task->work.claim.tenant_id, task->work.claim.id,
                         task->work.sealed_session, on_opened, asked_new(task, action, EVENT_OPENED));
+}
+
+static void on_signed(void *ctx, const struct broker_signed *answer)
+{
+    struct asked *asked = ctx;
+    uint64_t op = asked->op;
+    struct task *task = asked_end(asked);
+    if (task)
+        cdn_signed(task, op, answer);
+}
+
+void near_sign_url(struct task *task, const struct action *action)
+{
+    broker_sign_url(task->worker->broker, task->work.cdn_url, on_signed,
+                    asked_new(task, action, EVENT_REPLY));
 }

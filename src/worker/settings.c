@@ -17,6 +17,8 @@
 
 static const struct conf_choice chunk_modes[] = {
     {"chunked", CHUNK_MODE_CHUNKED}, {"whole", CHUNK_MODE_WHOLE}, {"auto", CHUNK_MODE_AUTO}, {NULL, 0}};
+static const struct conf_choice sign_hashes[] = {
+    {"sha256", CLOUDFRONT_SHA256}, {"sha1", CLOUDFRONT_SHA1}, {NULL, 0}};
 static const struct conf_choice log_levels[] = {
     {"error", LOG_ERROR}, {"warn", LOG_WARN}, {"info", LOG_INFO}, {"debug", LOG_DEBUG}, {NULL, 0}};
 static const struct conf_choice log_formats[] = {{"logfmt", LOG_LOGFMT}, {"json", LOG_JSON}, {NULL, 0}};
@@ -95,6 +97,16 @@ static const struct conf_key keys[] = {
     {FIELD(cdn_allow_private), .type = CONF_BOOL, .default_value = "no",
      .help = "Ask CDNs at private addresses, too. Who may add jobs can then see which hosts of the private "
              "network answer."},
+    {FIELD(cdn_sign_hosts), .type = CONF_TEXT, .default_value = "",
+     .help = "Hosts of CloudFront, parted by commas, whose URLs are signed before they are asked (canned policy, "
+             "good for five minutes)."},
+    {FIELD(cdn_key_id), .type = CONF_TEXT, .default_help = "none",
+     .help = "The id that CloudFront gave to the public key, for cdn_sign_hosts."},
+    {FIELD(cdn_key_file), .type = CONF_PATH, .default_help = "none",
+     .help = "PEM file of the private key that belongs to cdn_key_id: RSA or ECDSA P-256. The broker alone reads "
+             "it, at each signature. Only its owner may be able to read it."},
+    {FIELD(cdn_sign_hash), .type = CONF_CHOICE, .default_value = "sha256", .choices = sign_hashes,
+     .help = "The hash that is signed. sha1 is for what imitates CloudFront and knows no other."},
     {FIELD(allow_plain_loopback), .type = CONF_BOOL, .default_value = "no",
      .help = "For tests: allow http:// where the host is a loopback address."},
     {FIELD(log_level), .type = CONF_CHOICE, .default_value = "info", .choices = log_levels,
@@ -213,6 +225,26 @@ static int default_key_file(struct settings *settings, struct err *err)
     return 0;
 }
 
+/* The id becomes part of URLs. */
+static bool is_key_id(const char *text)
+{
+    size_t len = strlen(text);
+    return len > 0 && len <= CLOUDFRONT_KEY_ID_LEN_MAX &&
+           strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") == len;
+}
+
+static int check_signing(const struct settings *settings, struct err *err)
+{
+    if (settings->cdn_key_id && !is_key_id(settings->cdn_key_id))
+        return err_set(err, ERR_INVALID,
+                       "cdn_key_id is no key pair id: letters, digits, - and _ are allowed");
+    if (*settings->cdn_sign_hosts && !settings->cdn_key_id)
+        return err_set(err, ERR_INVALID, "cdn_sign_hosts needs cdn_key_id");
+    if (*settings->cdn_sign_hosts && !settings->cdn_key_file)
+        return err_set(err, ERR_INVALID, "cdn_sign_hosts needs cdn_key_file");
+    return 0;
+}
+
 static int check_together(const struct settings *settings, struct err *err)
 {
     if (settings->retry_cap_ms < settings->retry_base_ms)
@@ -220,7 +252,7 @@ static int check_together(const struct settings *settings, struct err *err)
                        (long long)settings->retry_cap_ms, (long long)settings->retry_base_ms);
     if (!*settings->tenant)
         return err_set(err, ERR_INVALID, "tenant is empty; leave it out for the tenant \"default\"");
-    return 0;
+    return check_signing(settings, err);
 }
 
 static int complete(struct settings *settings, struct err *err)
@@ -235,6 +267,7 @@ static int complete(struct settings *settings, struct err *err)
     make_absolute(&settings->key_file);
     make_absolute(&settings->ca_file);
     make_absolute(&settings->cdn_ca_file);
+    make_absolute(&settings->cdn_key_file);
     make_absolute(&settings->media_root);
     code = default_key_file(settings, err);
     return code < 0 ? code : check_together(settings, err);

@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "core/engine.h"
+#include "vault/cloudfront.h"
 
 enum { SETTINGS_KEYS_MAX = 64 };
 
@@ -39,6 +40,9 @@ struct settings {
     uint64_t limit_rate; /* bytes a second; 0: none */
     char *cdn_ca_file;   /* NULL: the system's */
     bool cdn_allow_private;
+    char *cdn_sign_hosts;            /* "": no URL is signed */
+    char *cdn_key_id, *cdn_key_file; /* NULL: none */
+    enum cloudfront_hash cdn_sign_hash;
     int64_t lease_ms;
     int64_t retry_base_ms;
     int64_t retry_cap_ms;

@@ -124,6 +124,7 @@ void near_store(struct task *task, const struct action *action);
 void near_renew(struct task *task, const struct action *action);
 void near_token(struct task *task, const struct action *action);
 void near_open_session(struct task *task, const struct action *action);
+void near_sign_url(struct task *task, const struct action *action); /* cdn_signed() gets the answer */
 /* A broker that hangs holds nobody up: the question is answered here, and the broker's answer dropped. */
 void near_abort(struct task *task, uint64_t op);
 
@@ -149,6 +150,7 @@ void call_abort(struct task *task, uint64_t op);
 
 int cdn_open(struct worker *worker, struct err *err) MUST_CHECK;
 void cdn_check(struct task *task, const struct action *action);
+void cdn_signed(struct task *task, uint64_t op, const struct broker_signed *signed_url);
 
 /* One exchange of a task. `yt` is taken over; `done` comes once, later; the reply it gets has transport,
  * status, sent_bytes and times, the rest is for `done` to parse out of `http`. */

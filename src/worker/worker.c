@@ -188,6 +188,10 @@ struct broker_config worker_broker_config(const struct settings *settings)
         .executable = "/proc/self/exe", /* this very version, whatever took its place on disk meanwhile */
         .log_level = settings->log_level,
         .log_format = settings->log_format,
+        .cdn_key_file = settings->cdn_key_file,
+        .cdn_key_id = settings->cdn_key_id,
+        .cdn_sign_hosts = settings->cdn_sign_hosts,
+        .cdn_sign_hash = settings->cdn_sign_hash,
     };
 }
 

@@ -1,15 +1,18 @@
 """The CDN's copy of a file is asked for its size before anything is uploaded."""
 
+import base64
 import pathlib
 import socket
 import sqlite3
+import subprocess
 import sys
+import time
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import oracles  # noqa: E402
-from cdn import Answer, Cdn  # noqa: E402
+from cdn import Answer, Cdn, openssl  # noqa: E402
 from job_fixtures import *  # noqa: E402, F403
 
 SECRET = "policy-signature-of-a-signed-url"
@@ -224,3 +227,149 @@ def test_a_url_that_is_too_long(world, cdn):
     home = home_for(world, cdn)
     result = home.fails(3, "add", home.file("a.mp4"), "--channel", "main", "--cdn-url", f"{cdn.url}/{'x' * 4100}")
     assert "4096" in result.err
+
+
+# ---- signed URLs
+
+KEY_ID = "K2JCJMDEHXQW5F"
+REPLACED = str.maketrans("-_~", "+=/")
+
+
+class Signer:
+    """A key pair as CloudFront wants it, and what CloudFront does with a signed URL."""
+
+    def __init__(self, dir, kind):
+        self.file, self.public = dir / f"{kind}.pem", dir / f"{kind}.pub"
+        options = {"rsa": ("-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"),
+                   "ecdsa": ("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")}[kind]
+        openssl("genpkey", *options, "-out", self.file)
+        openssl("pkey", "-in", self.file, "-pubout", "-out", self.public)
+        self.file.chmod(0o400)
+        self.dir, self.seen = dir, []
+
+    def check(self, request, base, hash="sha256"):
+        """None, or the refusal."""
+        base_url, _, rest = f"{base}{request.path}?{request.query}".partition("Expires=")
+        expires, signature, *others = rest.split("&")
+        signature = signature.removeprefix("Signature=")
+        assert others == [f"Key-Pair-Id={KEY_ID}"] + (["Hash-Algorithm=SHA256"] if hash == "sha256" else [])
+        self.seen.append(signature)
+        policy = ('{"Statement":[{"Resource":"' + base_url[:-1] + '","Condition":{"DateLessThan":{"AWS:EpochTime":'
+                  + expires + "}}}]}")
+        (self.dir / "policy").write_text(policy)
+        (self.dir / "signature").write_bytes(base64.b64decode(signature.translate(REPLACED), validate=True))
+        try:
+            openssl("dgst", f"-{hash}", "-verify", self.public, "-signature", self.dir / "signature", self.dir / "policy")
+        except subprocess.CalledProcessError:
+            return Answer(403)
+        return None if time.time() < int(expires) < time.time() + 600 else Answer(403)
+
+    def settings(self):
+        return {"cdn_key_file": self.file, "cdn_key_id": KEY_ID, "cdn_sign_hosts": "127.0.0.1"}
+
+
+def assert_unseen(home, signer, worker):
+    """No line of the key's file, and no signature, in anything that was written."""
+    written = [worker.log(), *home.said] + [path.read_text(errors="replace") for path in home.state.rglob("*") if path.is_file()]
+    secrets = signer.seen + [line for line in signer.file.read_text().splitlines() if not line.startswith("-")]
+    assert len(secrets) > 2
+    for secret in secrets:
+        assert not any(secret in text for text in written)
+
+
+@pytest.mark.parametrize("kind, hash", [("rsa", "sha256"), ("rsa", "sha1"), ("ecdsa", "sha256")])
+def test_a_signed_url(world, cdn, tmp_path, kind, hash):
+    signer = Signer(tmp_path, kind)
+    home = home_for(world, cdn, cdn_sign_hash=hash, **signer.settings())
+    cdn.check = lambda request: signer.check(request, cdn.url, hash)
+    home, job = run(world, cdn, home=home)
+    assert job.standing == "completed" and len(signer.seen) == 1
+    assert cdn.requests[0].params["sig"] == SECRET
+    assert_unseen(home, signer, home.workers[-1])
+
+
+def test_a_signed_url_without_a_query(world, cdn, tmp_path):
+    signer = Signer(tmp_path, "rsa")
+    home = home_for(world, cdn, **signer.settings())
+    cdn.files["/clip.mp4"] = SIZE
+    cdn.check = lambda request: signer.check(request, cdn.url)
+    cdn.plan = [Answer(405)]
+    job = Run(world, home, add(home, f"{cdn.url}/clip.mp4")).drain()
+    assert job.standing == "completed" and cdn.methods == ["HEAD", "GET"]
+    assert cdn.requests[0].query == cdn.requests[1].query and cdn.requests[0].query.startswith("Expires=")
+
+
+def test_another_key_is_refused(world, cdn, tmp_path):
+    """The test's own CDN can tell keys apart."""
+    dirs = [tmp_path / "ours", tmp_path / "theirs"]
+    for dir in dirs:
+        dir.mkdir()
+    ours, theirs = [Signer(dir, "rsa") for dir in dirs]
+    cdn.check = lambda request: theirs.check(request, cdn.url)
+    home, job = run(world, cdn, home=home_for(world, cdn, **ours.settings()))
+    assert job.standing == "held cdn_mismatch" and cdn.methods == ["HEAD", "GET"]
+    assert_nothing_was_spent(world, job)
+
+
+def test_only_named_hosts_get_a_signature(world, cdn, tmp_path):
+    home = home_for(world, cdn, **{**Signer(tmp_path, "rsa").settings(), "cdn_sign_hosts": "cdn.example,localhost"})
+    home, job = run(world, cdn, home=home)
+    assert job.standing == "completed" and set(cdn.requests[0].params) == {"sig"}
+
+
+def test_what_is_signed_already_is_left_alone(world, cdn, tmp_path):
+    home = home_for(world, cdn, **Signer(tmp_path, "rsa").settings())
+    cdn.files["/clip.mp4"] = SIZE
+    query = f"Expires=4102444800&Signature={SECRET}&Key-Pair-Id=OTHER"
+    job = Run(world, home, add(home, f"{cdn.url}/clip.mp4?{query}")).drain()
+    assert job.standing == "completed" and cdn.requests[0].query == query
+
+
+def test_a_url_that_cannot_be_signed(world, cdn, tmp_path):
+    home = home_for(world, cdn, **Signer(tmp_path, "rsa").settings())
+    job = Run(world, home, add(home, f"{cdn.url}/all/*")).drain()
+    assert job.standing == "held cdn_mismatch" and "escaped" in job.job["error_message"]
+    assert cdn.requests == []
+
+
+def test_a_key_that_is_not_there_yet(world, cdn, tmp_path):
+    """The job waits, and says what for; `check` does, too. A worker that runs takes the key as soon as it is there."""
+    signer = Signer(tmp_path, "rsa")
+    key = signer.file.rename(tmp_path / "elsewhere.pem")
+    home = home_for(world, cdn, **signer.settings())
+    home, job = run(world, cdn, home=home)
+    assert job.standing == "waiting" and str(signer.file) in job.job["error_message"]
+    result = home.run("check")
+    assert result.rc != 0 and f"there is no CDN key file {signer.file}" in result.out
+
+    key.rename(signer.file)
+    home.ok("job", "retry", job.id)
+    assert job.drain().standing == "completed"
+    assert "(RSA, 2048 bits) signs as " + KEY_ID in home.ok("check").out
+
+
+@pytest.mark.parametrize("make, part", [
+    (lambda signer: signer.file.chmod(0o444), "chmod 0400"),
+    (lambda signer: signer.public.rename(signer.file), "public"),
+    (lambda signer: (signer.file.unlink(), openssl("genrsa", "-out", signer.file, 1024), signer.file.chmod(0o400)),
+     "2048 bits"),
+    (lambda signer: (signer.file.unlink(), signer.file.write_text("nonsense"), signer.file.chmod(0o400)), "no private key"),
+], ids=["open-to-all", "public", "short", "nonsense"])
+def test_check_says_what_is_wrong_with_the_key(world, cdn, tmp_path, make, part):
+    signer = Signer(tmp_path, "rsa")
+    make(signer)
+    if part == "public":
+        signer.file.chmod(0o400)
+    result = home_for(world, cdn, **signer.settings()).run("check")
+    assert result.rc != 0
+    line, = [line for line in result.out.splitlines() if "cdn_key_file" in line and line.startswith("FAIL")]
+    assert part in line
+
+
+def test_check_knows_an_unused_key_and_a_bad_ca(world, cdn, tmp_path):
+    signer = Signer(tmp_path, "ecdsa")
+    (tmp_path / "ca.pem").write_text("nonsense")
+    home = home_for(world, cdn, cdn_key_file=signer.file, cdn_ca_file=tmp_path / "ca.pem")
+    result = home.run("check")
+    assert result.rc != 0 and "no host is named" in result.out
+    assert [line for line in result.out.splitlines() if line.startswith("FAIL") and "cdn_ca_file" in line]

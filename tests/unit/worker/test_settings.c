@@ -132,6 +132,10 @@ static void mistakes_are_named(void **state)
     assert_refused("lease_ms = 3s\n", ERR_INVALID, "at least 12000");
     assert_refused("retry_base_ms = 10s\nretry_cap_ms = 5s\n", ERR_INVALID, "below retry_base_ms");
     assert_refused("tenant =\n", ERR_INVALID, "tenant is empty");
+    assert_refused("cdn_sign_hosts = a.example\n", ERR_INVALID, "needs cdn_key_id");
+    assert_refused("cdn_sign_hosts = a.example\ncdn_key_id = K1\n", ERR_INVALID, "needs cdn_key_file");
+    assert_refused("cdn_key_id = K1&x=y\n", ERR_INVALID, "no key pair id");
+    assert_refused("cdn_sign_hash = md5\n", ERR_INVALID, "one of sha256 sha1");
 }
 
 static void a_bad_flag_is_wrong_usage(void **state)
