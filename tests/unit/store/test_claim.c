@@ -81,7 +81,7 @@ static void whoever_holds_less_goes_first(void **state)
 static void every_one_of_many_channels_is_served(void **state)
 {
     struct fixture *fix = *state;
-    enum { CHANNELS = 600, BATCH = 20 };
+    enum { CHANNELS = 300, BATCH = 20 };
     struct job_claim claims[BATCH];
     assert_ok(store_begin(fix->store, &fix->err), fix);
     for (int i = 0; i < CHANNELS; i++) {
@@ -379,7 +379,7 @@ static void x07_processes_claim_at_once(void **state)
 static void l04_many_holds_that_end_at_once_are_worked_off(void **state)
 {
     struct fixture *fix = *state;
-    enum { JOBS = 1500 };
+    enum { JOBS = 800 };
     char message[256];
     int64_t channel = make_channel(fix, "t", "c");
     add_many(fix, channel, "a", JOBS);
