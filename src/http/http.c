@@ -97,9 +97,17 @@ static void finish_aborted(struct http_request *request)
     finish(request, &reply);
 }
 
+/* What stalls may be long packets that vanish without a word on the way: an MTU black hole (C09). */
+static void suspect_long_packets(struct http *http)
+{
+    http->short_until_ms = (int64_t)uv_now(http->loop) + HTTP_SHORT_PACKETS_MS;
+}
+
 static void finish_by_watch(struct http_request *request, enum watch_verdict verdict)
 {
     struct http_reply reply = {0};
+    if (verdict == WATCH_SLOW || verdict == WATCH_TOTAL)
+        suspect_long_packets(request->http);
     result_of_watch(request, verdict, &reply);
     finish(request, &reply);
 }
@@ -107,6 +115,8 @@ static void finish_by_watch(struct http_request *request, enum watch_verdict ver
 static void finish_by_curl(struct http_request *request, CURLcode code)
 {
     struct http_reply reply = {0};
+    if (code == CURLE_OPERATION_TIMEDOUT)
+        suspect_long_packets(request->http);
     result_of_curl(request, code, &reply);
     finish(request, &reply);
 }

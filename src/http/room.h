@@ -20,7 +20,7 @@
 #include "http/socket.h"
 #include "http/watch.h"
 
-enum { HTTP_TICK_MS = 100 };
+enum { HTTP_TICK_MS = 100, HTTP_SHORT_PACKETS_MS = 600000 };
 
 /* Why we ended it, where curl alone would not know. */
 enum http_cause {
@@ -98,6 +98,7 @@ struct http {
     int depth; /* of calls into curl */
     int busy;  /* of our own work that calls `done` */
     bool is_closing;
+    int64_t short_until_ms; /* on the loop's clock: fresh connections send and ask for short packets */
     struct rate rate;
 };
 

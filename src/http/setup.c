@@ -23,6 +23,13 @@
 #define UPLOAD_BUFFER_FEW_BYTES 262144L
 #define FEW_TRANSFERS           32
 
+/* What a name led to is forgotten soon, whatever its TTL: a retry must not find the same dead address for a
+ * minute, which is curl's default (C11). */
+#define NAME_LIFE_S 5L
+
+/* What every path carries: IPv6's least MTU without the headers of IPv6 and TCP [RFC 8200]. */
+#define SHORT_SEGMENT_BYTES 1220
+
 /* ---- curl's memory: wiped when given back, for it holds tokens and session URLs ---- */
 
 static void wipe_and_free(void *block)
@@ -115,6 +122,9 @@ static int tune_socket(void *ctx, curl_socket_t fd, curlsocktype purpose)
 {
     (void)purpose;
     const struct http_request *request = ctx;
+    int segment_bytes = SHORT_SEGMENT_BYTES;
+    if ((int64_t)uv_now(request->http->loop) < request->http->short_until_ms)
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment_bytes, sizeof segment_bytes);
     unsigned timeout_ms = 2 * (unsigned)request->http->config.low_speed_ms;
     if (timeout_ms)
         (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
@@ -129,6 +139,7 @@ static bool set_connection(struct http_request *request)
            !curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) &&
            !curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L) && /* never wait for a resolver's thread */
            !curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms) &&
+           !curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, NAME_LIFE_S) &&
            !curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket) &&
            !curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, request) &&
            !curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket) &&

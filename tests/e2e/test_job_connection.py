@@ -1,12 +1,12 @@
 """C01 to C10, T01 to T10: what a job does when the connection fails it. Always: a fresh connection, a question, go on."""
 
 import pathlib
-import subprocess
 import sys
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from authority import Authority  # noqa: E402
 from emulator import Emulator  # noqa: E402
 from job_fixtures import *  # noqa: E402, F403
 from sluice import until  # noqa: E402
@@ -107,14 +107,8 @@ def test_c11_a_name_that_leads_to_a_private_address(world):
 
 
 def test_c08_a_small_window():
-    from job_fixtures import World
-    with Emulator("--receive-buffer", "4096") as emulator:
-        world = World(emulator)
-        try:
-            assert world.run(size=3_000_000).standing == "completed"
-            world.judge()
-        finally:
-            world.close()
+    with own_world("--receive-buffer", "4096") as world:
+        assert world.run(size=3_000_000).standing == "completed"
 
 
 # ---- on the wire
@@ -195,30 +189,6 @@ def test_c01_refused_for_a_while(world):
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):
     return Authority(tmp_path_factory.mktemp("authority"))
-
-
-class Authority:
-    """A CA of our own, and server certificates with something wrong."""
-
-    def __init__(self, place):
-        self.place = place
-        (place / "index").write_text("")
-        (place / "ca.conf").write_text(
-            "[ca]\ndefault_ca=d\n[d]\ndatabase=index\nnew_certs_dir=.\nserial=serial\ndefault_md=sha256\n"
-            "policy=p\nunique_subject=no\nrand_serial=yes\n[p]\ncommonName=supplied\n")
-        self.openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-days", "30",
-                     "-subj", "/CN=Test CA")
-
-    def openssl(self, *args):
-        subprocess.run(["openssl", *args], cwd=self.place, check=True, capture_output=True)
-
-    def certificate(self, name, host="IP:127.0.0.1", begins="20260101000000Z", ends="20360101000000Z"):
-        self.openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj",
-                     f"/CN={name}")
-        (self.place / f"{name}.ext").write_text(f"subjectAltName={host}\n")
-        self.openssl("ca", "-batch", "-config", "ca.conf", "-cert", "ca.pem", "-keyfile", "ca.key", "-in", f"{name}.csr",
-                     "-out", f"{name}.pem", "-startdate", begins, "-enddate", ends, "-extfile", f"{name}.ext", "-notext")
-        return ["--cert", str(self.place / f"{name}.pem"), "--key", str(self.place / f"{name}.key")]
 
 
 BAD = {

@@ -5,6 +5,7 @@ oracles judge what is left of it, whatever the test itself has looked at.
 """
 
 import concurrent.futures
+import contextlib
 import threading
 
 import pytest
@@ -13,7 +14,7 @@ import oracles
 from emulator import Emulator
 from sluice import Sluice
 
-__all__ = ["job_emulator", "world", "Run", "CHUNK", "SIZE"]
+__all__ = ["job_emulator", "world", "own_world", "Run", "CHUNK", "SIZE"]
 
 CHUNK = 262144  # the least that YouTube allows: many chunks of few bytes
 SIZE = 1_000_000  # three chunks of this size and a rest
@@ -157,3 +158,17 @@ def world(job_emulator):
         world.judge()
     finally:
         world.close()
+
+
+@contextlib.contextmanager
+def own_world(*options, ca=None):
+    """A world around an emulator that no other test has; `ca`: who has made its certificate, if not itself."""
+    with Emulator(*options) as emulator:
+        emulator.ca = ca or emulator.ca
+        emulator.settings(processing_ms=0)
+        world = World(emulator)
+        try:
+            yield world
+            world.judge()
+        finally:
+            world.close()

@@ -7,22 +7,25 @@
 It carries TLS as it is: what it does is what a network does, never what a server does.
 """
 
+import contextlib
 import socket
 import struct
 import threading
 
 
 class Wire:
-    def __init__(self, emulator):
+    def __init__(self, emulator, host="127.0.0.1", port=0):
         self.target = (emulator.host, emulator.port)
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.host = host
+        self.listener = socket.create_server((host, port))
         self.port = self.listener.getsockname()[1]
-        self.url = f"https://127.0.0.1:{self.port}"
+        self.url = f"https://{host}:{self.port}"
         self.pairs = []
         self.lock = threading.Lock()
         self.open = threading.Event()
         self.open.set()
         self.flips = 0
+        self.keeps_down = None
         self.carried_bytes = 0
         self.callers = 0
         self._start()
@@ -45,8 +48,14 @@ class Wire:
                 return
             threading.Thread(target=self._join, args=(near,), daemon=True).start()
 
+    def _welcome(self, near):
+        """What there is to say before anything is carried; false: nothing will be."""
+        return True
+
     def _join(self, near):
         self.callers += 1
+        if not self._welcome(near):
+            return
         try:
             far = socket.create_connection(self.target, timeout=10)
         except OSError:
@@ -69,6 +78,9 @@ class Wire:
                     self.flips -= 1
                     data = bytearray(data)
                     data[len(data) // 2] ^= 1
+                if not is_upwards and self.keeps_down is not None:
+                    sink.sendall(data[:max(0, len(data) - self.keeps_down)])
+                    break
                 sink.sendall(data)
                 if is_upwards:
                     self.carried_bytes += len(data)
@@ -79,6 +91,15 @@ class Wire:
                 end.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
+
+    def ports(self):
+        """The callers' ports of all connections that are open."""
+        found = []
+        with self.lock:
+            for near, *_ in self.pairs:
+                with contextlib.suppress(OSError):
+                    found.append(near.getpeername()[1])
+        return found
 
     # ---- what a test does to it
 
@@ -101,7 +122,7 @@ class Wire:
         self.cut()
 
     def accept(self):
-        self.listener = socket.create_server(("127.0.0.1", self.port))
+        self.listener = socket.create_server((self.host, self.port))
         self._start()
 
     def stall(self):
@@ -115,6 +136,14 @@ class Wire:
         """In the next big piece on its way up."""
         self.flips = 1
 
+    def end_after_next_reply(self, kept_bytes=0):
+        """The connection is closed behind what comes down next, without a word of TLS; `kept_bytes`: so much of it
+        is lost. Until `go_on`."""
+        self.keeps_down = kept_bytes
+
+    def go_on(self):
+        self.keeps_down = None
+
 
 def reset(end):
     try:
@@ -123,3 +152,34 @@ def reset(end):
     except OSError:
         pass
     end.close()
+
+
+class Proxy(Wire):
+    """The same as an HTTP proxy: one that is asked to CONNECT, and connects to the emulator whatever it is asked for.
+    `answer`: what it says instead of 200; "hang": it says nothing."""
+
+    def __init__(self, emulator, **kwargs):
+        self.answer = None
+        self.refused = 0
+        super().__init__(emulator, **kwargs)
+
+    def _welcome(self, near):
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            piece = near.recv(4096)
+            if not piece:
+                return False
+            head += piece
+        assert head.startswith(b"CONNECT ")
+        if self.answer:
+            self.refused += 1
+        if self.answer == "hang":
+            with self.lock:
+                self.pairs.append((near,))
+            return False
+        if self.answer:
+            near.sendall(f"HTTP/1.1 {self.answer}\r\nContent-Length: 0\r\n\r\n".encode())
+            near.close()
+            return False
+        near.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        return True
