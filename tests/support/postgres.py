@@ -148,6 +148,8 @@ class Cluster:
         self.closed = True
         if getattr(self, "process", None):
             self.stop()
+        if (self.folder / "small").is_mount():
+            subprocess.run(["umount", str(self.folder / "small")], check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     # ---- databases
