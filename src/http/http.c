@@ -49,6 +49,7 @@ static void fill_reply(struct http_request *request, struct http_reply *reply)
 
 static void free_request(struct http_request *request)
 {
+    limit_leave(request);
     if (request->easy)
         curl_easy_cleanup(request->easy);
     curl_slist_free_all(request->header_list);
@@ -389,6 +390,8 @@ static struct http_request *new_request(struct http *http, const struct http_exc
     head_init(&request->head);
     buf_init(&request->reply, exchange->reply_len_max);
     set_body(request, exchange);
+    if (request->is_upload)
+        limit_join(request, exchange->rate_group);
     set_watch(request, exchange);
     return request;
 }
@@ -547,10 +550,9 @@ int http_open(uv_loop_t *loop, const struct http_config *config, struct http **r
     LIST_INIT(&http->sockets);
     TAILQ_INIT(&http->waiting);
     TAILQ_INIT(&http->active);
-    TAILQ_INIT(&http->limited);
     TAILQ_INIT(&http->alerts);
     copy_config(http, config);
-    rate_init(&http->rate, config->rate_max, now_of(http));
+    fair_init(&http->fair, config->rate_max, config->group_rate_max, now_of(http));
     if (!open_curl(http)) {
         release_curl(http);
         free_http(http);

@@ -51,6 +51,9 @@ struct http_config {
     uint32_t low_speed_bytes;
     uint32_t connections_max; /* in all; idle ones are kept for reuse */
     uint32_t connects_per_turn_max;
+    /* Upload bytes a second over all requests of a rate_group; 0: no limit. Groups have equal shares of
+     * rate_max as long as they want them, however many requests each has (L05). */
+    uint64_t group_rate_max;
     uint64_t rate_max; /* upload bytes a second over all requests; 0: no limit; exact over a second */
 };
 
@@ -93,6 +96,7 @@ struct http_exchange {
      * have read, done and charged what it never answered: so false for what costs quota (I8) or makes
      * something. */
     bool is_repeatable;
+    uint64_t rate_group; /* whose bandwidth it takes: a tenant, say */
     size_t reply_len_max;
     int64_t deadline_ms; /* the whole exchange; 0: none but low speed (a body) */
     int64_t

@@ -1,7 +1,8 @@
 /*
- * The bandwidth limit: one token bucket over all bodies of a handle. Who finds it empty is paused and waits
- * in line; when there are tokens again, each in line gets a share of at most GRANT_BYTES, asks again, and
- * goes to the end: over time all have the same.
+ * The bandwidth limits: over all bodies of a handle, and over those of each group. Who finds nothing left is
+ * paused and waits in its group's line; when there is something again, fair.h says whose turn it is, the
+ * first in that line gets a piece of at most GRANT_BYTES, asks again, and goes to the end: over time all of a
+ * group have the same.
  */
 #include "http/room.h"
 
@@ -19,36 +20,64 @@ static void when_refilled(uv_timer_t *timer)
 
 static void arm(struct http *http)
 {
-    int64_t wait_ms = rate_wait_ms(&http->rate, now_of(http));
-    uv_timer_start(&http->rate_timer, when_refilled, wait_ms > 0 ? (uint64_t)wait_ms : 1, 0);
+    int64_t wait_ms = fair_wait_ms(&http->fair, now_of(http));
+    if (wait_ms >= 0)
+        uv_timer_start(&http->rate_timer, when_refilled, wait_ms > 0 ? (uint64_t)wait_ms : 1, 0);
+}
+
+void limit_join(struct http_request *request, uint64_t group)
+{
+    struct fair *fair = &request->http->fair;
+    if (fair_has_limit(fair))
+        request->group = fair_join(fair, group, now_of(request->http));
+}
+
+void limit_leave(struct http_request *request)
+{
+    if (!request->group)
+        return;
+    limit_forget(request);
+    fair_leave(&request->http->fair, request->group);
+    request->group = NULL;
 }
 
 /* curl may ask again while a body is paused: when its source has more, or an error is looked into. Nobody
- * stands in line twice. */
+ * stands in line twice. The line's first may be ready before what the timer waits for. */
 static void stand_in_line(struct http_request *request)
 {
-    struct http *http = request->http;
-    if (!request->is_limited)
-        TAILQ_INSERT_TAIL(&http->limited, request, limited_link);
+    if (request->is_limited)
+        return;
+    fair_wants(&request->http->fair, request->group);
+    TAILQ_INSERT_TAIL(&request->group->line, request, limited_link);
     request->is_limited = true;
-    if (!uv_is_active((uv_handle_t *)&http->rate_timer))
-        arm(http);
+    arm(request->http);
 }
 
-static uint64_t share(struct http *http, uint64_t wanted)
+static void step_out(struct http_request *request)
 {
-    if (rate_wait_ms(&http->rate, now_of(http)) > 0)
-        return 0; /* not worth it yet: many small pieces cost more than they move */
-    return rate_take(&http->rate, wanted < GRANT_BYTES ? wanted : GRANT_BYTES, now_of(http));
+    if (request->is_limited)
+        TAILQ_REMOVE(&request->group->line, request, limited_link);
+    request->is_limited = false;
+}
+
+static uint64_t grant(struct http_request *request, uint64_t wanted)
+{
+    struct http *http = request->http;
+    return fair_take(&http->fair, request->group, wanted < GRANT_BYTES ? wanted : GRANT_BYTES, now_of(http));
+}
+
+/* Nobody is passed who stands in line and could be served. */
+static bool may_pass(struct http_request *request)
+{
+    return TAILQ_EMPTY(&request->group->line) && !fair_next(&request->http->fair, now_of(request->http));
 }
 
 size_t limit_take(struct http_request *request, size_t wanted)
 {
-    struct http *http = request->http;
-    if (!http->config.rate_max)
+    if (!request->group)
         return wanted;
-    if (!request->grant_bytes && TAILQ_EMPTY(&http->limited))
-        request->grant_bytes = share(http, wanted);
+    if (!request->grant_bytes && may_pass(request))
+        request->grant_bytes = grant(request, wanted);
     if (!request->grant_bytes) {
         stand_in_line(request);
         return 0;
@@ -60,32 +89,27 @@ size_t limit_take(struct http_request *request, size_t wanted)
 
 void limit_return(struct http_request *request, size_t unused)
 {
-    if (request->http->config.rate_max)
+    if (request->group)
         request->grant_bytes += unused;
 }
 
 void limit_forget(struct http_request *request)
 {
-    struct http *http = request->http;
-    if (request->is_limited)
-        TAILQ_REMOVE(&http->limited, request, limited_link);
-    request->is_limited = false;
-    rate_give_back(&http->rate, request->grant_bytes);
+    if (!request->group)
+        return;
+    step_out(request);
+    fair_give_back(&request->http->fair, request->group, request->grant_bytes);
     request->grant_bytes = 0;
 }
 
 void limit_pump(struct http *http)
 {
-    struct http_request *request;
-    while ((request = TAILQ_FIRST(&http->limited))) {
-        uint64_t granted = share(http, request->stream.size_bytes - request->sent_bytes);
-        if (!granted)
-            break;
-        request->grant_bytes = granted;
-        request->is_limited = false;
-        TAILQ_REMOVE(&http->limited, request, limited_link);
+    struct fair_group *group;
+    while ((group = fair_next(&http->fair, now_of(http)))) {
+        struct http_request *request = TAILQ_FIRST(&group->line);
+        step_out(request);
+        request->grant_bytes = grant(request, request->stream.size_bytes - request->sent_bytes);
         http_unpause(request);
     }
-    if (!TAILQ_EMPTY(&http->limited))
-        arm(http);
+    arm(http);
 }

@@ -13,10 +13,10 @@
 #include <sys/queue.h>
 
 #include "http/address.h"
+#include "http/fair.h"
 #include "http/head.h"
 #include "http/http.h"
 #include "http/kept.h"
-#include "http/rate.h"
 #include "http/socket.h"
 #include "http/watch.h"
 
@@ -35,7 +35,7 @@ enum http_cause {
 
 struct http_request {
     TAILQ_ENTRY(http_request) link;         /* in http.waiting or http.active */
-    TAILQ_ENTRY(http_request) limited_link; /* in http.limited while is_limited */
+    TAILQ_ENTRY(http_request) limited_link; /* in its group's line while is_limited */
     TAILQ_ENTRY(http_request) alert_link;   /* in http.alerts while is_alerted */
     struct http *http;
     CURL *easy;
@@ -50,7 +50,8 @@ struct http_request {
     /* the body's way out */
     uint64_t sent_bytes;
     uint64_t reported_bytes;
-    uint64_t grant_bytes; /* of the bandwidth limit, not yet used */
+    struct fair_group *group; /* NULL: there is no bandwidth limit */
+    uint64_t grant_bytes;     /* of the bandwidth limit, not yet used */
     bool is_paused;
     bool is_later;   /* the body has nothing yet */
     bool is_limited; /* waits for the bandwidth limit */
@@ -91,7 +92,6 @@ struct http {
     int open_handles;
     struct request_list waiting;
     struct request_list active;
-    struct request_list limited;
     struct request_list alerts;
     uint32_t active_count;
     bool is_curl_due;
@@ -99,7 +99,7 @@ struct http {
     int busy;  /* of our own work that calls `done` */
     bool is_closing;
     int64_t short_until_ms; /* on the loop's clock: fresh connections send and ask for short packets */
-    struct rate rate;
+    struct fair fair;
 };
 
 /* http.c */
@@ -131,7 +131,9 @@ int request_before_send(void *ctx, char *their_ip, char *our_ip, int their_port,
 int request_seek(void *ctx, curl_off_t offset, int origin);
 enum watch_verdict request_look(struct http_request *request, int64_t now_ms);
 
-/* limit.c: the bandwidth limit over all requests of a handle */
+/* limit.c: the bandwidth limits over all requests of a handle, and of a group */
+void limit_join(struct http_request *request, uint64_t group);
+void limit_leave(struct http_request *request);                 /* also where it never joined */
 size_t limit_take(struct http_request *request, size_t wanted); /* 0: it was put in the queue: pause it */
 void limit_return(struct http_request *request, size_t unused);
 void limit_forget(struct http_request *request);

@@ -115,6 +115,7 @@ static void send_to(struct call *call, struct http *http, const char *const *hea
         .body_len = call->yt.body.len,
         .stream = call->reader ? &body : NULL,
         .is_repeatable = is_repeatable(call),
+        .rate_group = (uint64_t)call->task->work.claim.tenant_id,
         .reply_len_max = reply_len_max,
         .deadline_ms = deadline_ms,
         .reply_deadline_ms = call->task->worker->settings->request_timeout_ms,

@@ -49,7 +49,10 @@ static const struct conf_key keys[] = {
      .help = "Where a worker serves its metrics and health, over plain http and read-only: ADDRESS:PORT, or a "
              "PORT alone for this machine only (127.0.0.1). An IPv6 address stands in brackets. Empty: nowhere."},
     {FIELD(limit_rate), .type = CONF_BYTES, .default_value = "0",
-     .help = "Upload bytes a second over all transfers of a worker; 0: no limit."},
+     .help = "Upload bytes a second over all transfers of a worker; 0: no limit. Tenants that want more than "
+             "there is have equal shares, however many transfers each has."},
+    {FIELD(limit_rate_tenant), .type = CONF_BYTES, .default_value = "0",
+     .help = "Upload bytes a second over all transfers of one tenant in a worker; 0: no limit."},
     {FIELD(chunk_bytes), .type = CONF_BYTES, .default_value = "8388608",
      .min = CHUNK_GRANULE_BYTES, .max = CHUNK_BYTES_MAX, .multiple_of = CHUNK_GRANULE_BYTES,
      .help = "The size of one PUT. At most this much is sent a second time after a break."},

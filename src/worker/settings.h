@@ -38,7 +38,8 @@ struct settings {
     uint32_t per_channel;
     char *listen;        /* "" : no web endpoint */
     uint64_t limit_rate; /* bytes a second; 0: none */
-    char *cdn_ca_file;   /* NULL: the system's */
+    uint64_t limit_rate_tenant;
+    char *cdn_ca_file; /* NULL: the system's */
     bool cdn_allow_private;
     char *cdn_sign_hosts;            /* "": no URL is signed */
     char *cdn_key_id, *cdn_key_file; /* NULL: none */

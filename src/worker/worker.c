@@ -172,6 +172,7 @@ static int open_http(struct worker *worker, struct err *err)
         .connections_max = worker->slot_count + 4,
         .connects_per_turn_max = CONNECT_BURST,
         .rate_max = settings->limit_rate,
+        .group_rate_max = settings->limit_rate_tenant,
     };
     return http_open(&worker->loop, &config, &worker->http, err);
 }
