@@ -100,20 +100,26 @@ static int on_quota(void *ctx, const struct store_quota *quota)
     struct status *status = ctx;
     char time[32];
     int64_t reset_at_ms = pacific_next_midnight_ms(status->now_ms);
+    bool has_limit = quota->limit > 0 || !quota->channel[0];
     uint32_t left = quota->limit > quota->used ? quota->limit - quota->used : 0;
     if (!is_wanted(status, quota->tenant))
         return 0;
     if (status->json_quota)
         json_array_append_new(status->json_quota,
-                              json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:o}", "tenant", quota->tenant,
-                                        "client", quota->client, "bucket", quota_bucket_text(quota->bucket),
-                                        "used", (json_int_t)quota->used, "limit", (json_int_t)quota->limit,
-                                        "left", (json_int_t)left, "resets_at", json_time(reset_at_ms)));
+                              json_pack("{s:s, s:s, s:o, s:s, s:I, s:I, s:o, s:o, s:o}", "tenant",
+                                        quota->tenant, "client", quota->client, "channel",
+                                        json_text(quota->channel), "bucket", quota_bucket_text(quota->bucket),
+                                        "used", (json_int_t)quota->used, "drift", (json_int_t)quota->drift,
+                                        "limit", has_limit ? json_integer(quota->limit) : json_null(), "left",
+                                        has_limit ? json_integer(left) : json_null(), "resets_at",
+                                        json_time(reset_at_ms)));
     table_cell(&status->quota, quota->tenant);
     table_cell(&status->quota, quota->client);
+    table_cell(&status->quota, quota->channel);
     table_cell(&status->quota, quota_bucket_text(quota->bucket));
     table_cell_f(&status->quota, "%" PRIu32, quota->used);
-    table_cell_f(&status->quota, "%" PRIu32, left);
+    table_cell_f(&status->quota, has_limit ? "%" PRIu32 : "", left);
+    table_cell_f(&status->quota, quota->drift ? "%" PRIu32 : "", quota->drift);
     table_cell(&status->quota, time_text(time, reset_at_ms));
     return 0;
 }
@@ -209,7 +215,8 @@ static void init_tables(struct status *status)
     static const char *const totals[] = {"STATE", "CAUSE", "JOBS", "SIZE", NULL};
     static const char *const depth[] = {"TENANT", "CHANNEL", "REGION", "STATE",
                                         "CAUSE",  "JOBS",    "SIZE",   NULL};
-    static const char *const quota[] = {"TENANT", "CLIENT", "BUCKET", "USED", "LEFT", "RESETS AT", NULL};
+    static const char *const quota[] = {"TENANT", "CLIENT", "CHANNEL",   "BUCKET", "USED",
+                                        "LEFT",   "DRIFT",  "RESETS AT", NULL};
     static const char *const workers[] = {"NAME", "REGION", "ACTIVE", "STARTED", NULL};
     static const char *const channels[] = {"TENANT", "CHANNEL", "STATE", "UNTIL", "REASON", NULL};
     table_init(&status->totals_table, totals);

@@ -1,5 +1,6 @@
 /* Channels as people see them; their state is channel_state.c's, their token login.c's. */
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "base/text.h"
 #include "store/internal.h"
@@ -7,8 +8,10 @@
 #define SELECT_CHANNEL                                                                                       \
     "select h.id, h.tenant_id, h.client_id, t.name, c.name, h.name, h.yt_channel_id, h.title,"               \
     " h.uploads_playlist, h.state, h.state_reason, h.until_ms, h.added_at_ms,"                               \
-    " (select count(*) from token k where k.channel_id = h.id)"                                              \
+    " (select count(*) from token k where k.channel_id = h.id), h.uploads_per_day, s.milliplaces,"           \
+    " s.rest_until_ms, now_ms()"                                                                             \
     " from channel h join tenant t on t.id = h.tenant_id join client c on c.id = h.client_id"                \
+    " join turn s on s.tenant_id = h.tenant_id and s.channel_id = h.id"                                      \
     " where h.removed_at_ms = 0"
 
 static void read_channel(const struct db_stmt *stmt, struct store_channel *ret)
@@ -19,7 +22,11 @@ static void read_channel(const struct db_stmt *stmt, struct store_channel *ret)
                                   .state = CHANNEL_FROZEN, /* what cannot be read is not sent */
                                   .until_ms = db_int(stmt, 11),
                                   .added_at_ms = db_int(stmt, 12),
-                                  .has_token = db_int(stmt, 13) > 0};
+                                  .has_token = db_int(stmt, 13) > 0,
+                                  .uploads_per_day = (uint32_t)db_int(stmt, 14)};
+    struct window window = {.milliplaces = (int32_t)db_int(stmt, 15), .rest_until_ms = db_int(stmt, 16)};
+    ret->places = window_places(window, db_int(stmt, 17));
+    ret->rest_until_ms = ret->places == 0 ? window.rest_until_ms : 0;
     copy_text(ret->tenant, db_text(stmt, 3));
     copy_text(ret->client, db_text(stmt, 4));
     copy_text(ret->name, db_text(stmt, 5));
@@ -120,4 +127,34 @@ static int do_channel_remove(struct store *store, int64_t id, const char *who, s
 int store_channel_remove(struct store *store, int64_t channel, const char *who, struct err *err)
 {
     return STEP(store, err, do_channel_remove(store, channel, who, err));
+}
+
+/* ---- a limit of its own ---- */
+
+static int do_channel_limits(struct store *store, int64_t id, uint32_t uploads_per_day, const char *who,
+                             struct err *err)
+{
+    struct store_channel channel;
+    struct audit_note note = {.http_status = 0};
+    int rc = store_channel_get(store, id, &channel, err);
+    if (rc == 0)
+        rc = db_run(store->db, "update channel set uploads_per_day = $2 where id = $1",
+                    DB_ARGS(DB_I(id), DB_I(uploads_per_day)), err);
+    if (rc >= 0)
+        rc = do_recheck_quota_holds(store, channel.client_id, err);
+    if (rc < 0)
+        return rc;
+    snprintf(note.message, sizeof(note.message), "%" PRIu32 " uploads a day", uploads_per_day);
+    struct trail trail = {.tenant_id = channel.tenant_id,
+                          .channel_id = id,
+                          .who = who,
+                          .what = "channel limits set",
+                          .note = &note};
+    return do_trail(store, &trail, NULL, err);
+}
+
+int store_channel_limits(struct store *store, int64_t channel, uint32_t uploads_per_day, const char *who,
+                         struct err *err)
+{
+    return STEP(store, err, do_channel_limits(store, channel, uploads_per_day, who, err));
 }

@@ -101,8 +101,9 @@ static int find_region_head(struct store *store, const struct tenant_turn *tenan
 {
     AUTO_STMT struct db_stmt *stmt = NULL;
     *ret = (struct head){.tenant_id = tenant->id, .channel_id = channel->id};
-    int rc = query_head(store, channel->is_open, DB_ARGS(DB_I(tenant->id), DB_T(region), DB_I(channel->id)),
-                        &stmt, err);
+    bool is_open = channel->is_open && channel->leased < channel->places;
+    int rc =
+        query_head(store, is_open, DB_ARGS(DB_I(tenant->id), DB_T(region), DB_I(channel->id)), &stmt, err);
     if (rc == 0)
         rc = db_next(stmt, err);
     return rc > 0 ? read_head(stmt, ret, err) : rc;
@@ -203,12 +204,12 @@ static int lease_head(const struct claim *claim, struct tenant_turn *tenant, str
 
 /* ---- turns ---- */
 
-static struct tenant_turn *next_tenant(struct turns *turns)
+static struct tenant_turn *next_tenant(const struct store_reach *reach, struct turns *turns)
 {
     struct tenant_turn *best = NULL;
     for (uint32_t i = 0; i < turns->count; i++) {
         struct tenant_turn *one = &turns->tenants[i];
-        if (one->is_done)
+        if (one->is_done || (reach->per_tenant_max > 0 && one->leased >= reach->per_tenant_max))
             continue;
         if (!best || one->leased < best->leased ||
             (one->leased == best->leased && one->served_seq < best->served_seq))
@@ -280,7 +281,7 @@ static int serve(const struct claim *claim, struct turns *turns, uint32_t max, s
                  uint32_t *ret_count, struct err *err)
 {
     struct tenant_turn *tenant;
-    while (*ret_count < max && (tenant = next_tenant(turns))) {
+    while (*ret_count < max && (tenant = next_tenant(claim->reach, turns))) {
         int rc = serve_tenant(claim, tenant, &ret_works[*ret_count], err);
         if (rc < 0)
             return rc;

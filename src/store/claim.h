@@ -15,7 +15,9 @@ struct channel_turn {
     int64_t id;
     int64_t leased;
     int64_t served_seq;
-    bool is_open; /* false: only cancels and jobs whose video exists */
+    int64_t
+        places; /* of its window: more leases it does not get, but for cancels and jobs whose video exists */
+    bool is_open; /* false: only these, too */
     bool is_done; /* nothing more to take here */
     bool is_mine; /* no other claim takes from it meanwhile */
 };

@@ -196,8 +196,13 @@ static void add_channel(struct tenant_turn *tenant, const struct db_stmt *stmt)
         return;
     if (!tenant->channels)
         tenant->channels = mem_alloc_array(CLAIM_CHANNELS_MAX, sizeof(*tenant->channels));
-    tenant->channels[tenant->channel_count++] = (struct channel_turn){
-        .id = db_int(stmt, 0), .served_seq = db_int(stmt, 1), .is_open = db_int(stmt, 2) != 0};
+    tenant->channels[tenant->channel_count++] =
+        (struct channel_turn){.id = db_int(stmt, 0),
+                              .served_seq = db_int(stmt, 1),
+                              .is_open = db_int(stmt, 2) != 0,
+                              .places = window_places((struct window){.milliplaces = (int32_t)db_int(stmt, 3),
+                                                                      .rest_until_ms = db_int(stmt, 4)},
+                                                      db_int(stmt, 5))};
 }
 
 /* Channels with claimable jobs of the tenant in one region, $3 < id <= $4, the first $5 of them. */
@@ -214,7 +219,8 @@ static int scan_channels(struct store *store, struct tenant_turn *tenant, const 
                  " select (select min(j.channel_id) from job j where j.claim_at_ms <= j.passed_ms"
                  "  and j.tenant_id = $1 and j.region = $2 and j.channel_id > walk.channel_id), n + 1"
                  " from walk where walk.channel_id is not null and n < $5)"
-                 " select h.id, s.served_seq, case when h.state = 'active' then 1 else 0 end"
+                 " select h.id, s.served_seq, case when h.state = 'active' then 1 else 0 end,"
+                 " s.milliplaces, s.rest_until_ms, now_ms()"
                  " from walk join channel h on h.id = walk.channel_id"
                  " join turn s on s.tenant_id = $1 and s.channel_id = h.id where h.id <= $4",
                  DB_ARGS(DB_I(tenant->id), DB_T(region), DB_I(after), DB_I(until), DB_I(CLAIM_CHANNELS_MAX)),

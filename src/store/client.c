@@ -230,6 +230,8 @@ static int do_limits(struct store *store, const struct store_client *limits, str
         rc = db_run(store->db, "update client set uploads_per_day = $2, units_per_day = $3 where id = $1",
                     DB_ARGS(DB_I(limits->id), DB_I(limits->uploads_per_day), DB_I(limits->units_per_day)),
                     err);
+    if (rc >= 0)
+        rc = do_recheck_quota_holds(store, limits->id, err);
     return rc < 0 ? rc : trail_client(store, client.tenant_id, "client limits set", client.name, err);
 }
 

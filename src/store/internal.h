@@ -100,5 +100,14 @@ int do_open_limited_channels(struct store *store, const char *who, struct err *e
 /* A quota reservation; *ret_full: nothing was written. */
 int do_charge(struct store *store, int64_t channel, const struct job_write *write, bool *ret_full,
               struct err *err) MUST_CHECK;
+/* What `write->spent` says. */
+int do_note_spent(struct store *store, const char *worker, int64_t channel, const struct job_write *write,
+                  struct err *err) MUST_CHECK;
+/* After a limit of the client, or of one of its channels, was changed. */
+int do_recheck_quota_holds(struct store *store, int64_t client, struct err *err) MUST_CHECK;
+
+/* What the end of a lease teaches the channel's window (window.c). */
+int do_learn(struct store *store, int64_t tenant, int64_t channel, enum feedback feedback,
+             struct err *err) MUST_CHECK;
 
 #endif

@@ -103,6 +103,11 @@ static const char backlog_sql[] =
     " where claim_at_ms > passed_ms and claim_at_ms <= now_ms() group by tenant_id, region"
     " union all select tenant_id, region, 'ready', count(*), 0 from job"
     " where claim_at_ms <= passed_ms group by tenant_id, region"
+    /* of these: those of channels whose window is closed */
+    " union all select j.tenant_id, j.region, 'resting', count(*), min(s.rest_until_ms)"
+    " from turn s join job j on j.tenant_id = s.tenant_id and j.channel_id = s.channel_id"
+    " where s.rest_until_ms > now_ms() and j.claim_at_ms <= j.passed_ms"
+    " and j.cancel_wanted = 0 and j.video_id is null group by j.tenant_id, j.region"
     ") as g join tenant t on t.id = g.tenant_id";
 
 static void add_group(const struct db_stmt *stmt, struct store_backlog *ret)
@@ -112,10 +117,12 @@ static void add_group(const struct db_stmt *stmt, struct store_backlog *ret)
     int64_t first_ms = db_int(stmt, 4);
     if (strcmp(kind, "leased") == 0)
         ret->leased += count;
-    else if (strcmp(kind, "later") != 0)
+    else if (strcmp(kind, "ready") == 0 || strcmp(kind, "due") == 0)
         ret->runnable += count;
     else if (ret->next_at_ms == 0 || first_ms < ret->next_at_ms)
         ret->next_at_ms = first_ms;
+    if (strcmp(kind, "resting") == 0) /* after `ready`, which has counted them */
+        ret->runnable -= count < ret->runnable ? count : ret->runnable;
 }
 
 static int sum_groups(struct store *store, const struct store_reach *reach, struct store_backlog *ret,

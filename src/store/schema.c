@@ -10,6 +10,8 @@
 /* The generated column below has it in its text. Another delay needs a migration. */
 _Static_assert(TAKEOVER_DELAY_MS == 5000, "job.claim_at_ms says 5000");
 
+#define TEXT_OF(value) #value
+#define TEXT(value)    TEXT_OF(value)
 #define STATE_IS(name, text, cause) "state = '" text "' or "
 #define CAUSE_IS(name, text)        "cause = '" text "' or "
 
@@ -45,6 +47,7 @@ static const char people_sql[] =
     " state text not null default 'active',"
     " state_reason text not null default '',"
     " until_ms bigint not null default 0,"
+    " uploads_per_day bigint not null default 0," /* of its own; 0: only its client's */
     " added_at_ms bigint not null,"
     " removed_at_ms bigint not null default 0,"
     " check (" CHANNEL_STATE_TABLE(
@@ -61,7 +64,11 @@ static const char people_sql[] =
                   " channel_id bigint not null," /* 0: the tenant's own row */
                   " served_seq bigint not null default 0,"
                   " served_channel_id bigint not null default 0,"
+                  /* a channel's window (core/window.h) */
+                  " milliplaces bigint not null default " TEXT(WINDOW_START) "000,"
+                  " rest_until_ms bigint not null default 0,"
                   " primary key (tenant_id, channel_id));"
+                  "create index turn_resting on turn (rest_until_ms) where rest_until_ms > 0;"
 
                   "create table token ("
                   " channel_id bigint primary key not null references channel (id),"
@@ -125,6 +132,9 @@ static const char job_sql[] =
                   "create index job_ready on job (tenant_id, region, channel_id, priority desc, id, "
                   "claim_at_ms, passed_ms)"
                   " where claim_at_ms <= passed_ms;"
+                  /* Of those, what may be claimed even where its channel has no place for more. */
+                  "create index job_ready_anyway on job (tenant_id, region, channel_id, priority desc, id)"
+                  " where claim_at_ms <= passed_ms and (cancel_wanted <> 0 or video_id is not null);"
                   "create index job_timed on job (claim_at_ms, tenant_id, region, channel_id, lease_owner, "
                   "passed_ms)"
                   " where claim_at_ms > passed_ms;"
@@ -165,6 +175,7 @@ static const char ledger_sql[] = "create table quota ("
                                  " pacific_day bigint not null,"
                                  " tenant_id bigint not null references tenant (id),"
                                  " used bigint not null,"
+                                 " drift bigint not null default 0," /* of it: only YouTube knew */
                                  " primary key (client_id, bucket, pacific_day, channel_id));"
 
                                  /* No foreign keys: the trail outlives what it tells of. */

@@ -87,6 +87,7 @@ int store_client_list(struct store *store, int (*row)(void *ctx, const struct st
                       void *ctx, struct err *err) MUST_CHECK;
 /* ERR_EXISTS while channels use it. */
 int store_client_remove(struct store *store, int64_t client, struct err *err) MUST_CHECK;
+/* Its jobs that are held for quota may be claimed again at once, in case there is more now. */
 int store_client_limits(struct store *store, int64_t client, uint32_t uploads_per_day, uint32_t units_per_day,
                         struct err *err) MUST_CHECK;
 
@@ -105,6 +106,9 @@ struct store_channel {
     enum channel_state state;
     char state_reason[MESSAGE_SIZE];
     int64_t until_ms; /* CHANNEL_LIMITED: 0 otherwise */
+    uint32_t uploads_per_day; /* of its own; 0: only its client's */
+    uint32_t places;          /* jobs that may be leased at once now (core/window.h) */
+    int64_t rest_until_ms;    /* places 0: until then; 0 otherwise */
     int64_t added_at_ms;
     bool has_token;
 };
@@ -117,7 +121,8 @@ struct store_login {
         channel; /* tenant_id, client_id, name, yt_channel_id, title, uploads_playlist; fills id */
     const char *scopes;
     /* Seals the refresh token once the channel's id is known (it is part of the sealed value's additional
-     * data). The bytes stay the callback's and must live until store_channel_login() returns. */
+     * data). The bytes stay the callback's and must live until store_channel_login() returns. NULL: there is
+     * none, a token service keeps the login; one that is stored stays. */
     int (*seal)(void *ctx, int64_t tenant_id, int64_t channel_id, struct blob *ret_sealed, struct err *err);
     void *seal_ctx;
     const char *key_id;
@@ -135,6 +140,9 @@ int store_channel_list(struct store *store, const char *tenant /* NULL: all */,
  * audit trail. */
 int store_channel_set_state(struct store *store, int64_t channel, enum channel_state state, int64_t until_ms,
                             const char *reason, const char *who, struct err *err) MUST_CHECK;
+/* A daily limit of the channel's own beneath its client's; 0: none. Holds for quota are looked at again. */
+int store_channel_limits(struct store *store, int64_t channel, uint32_t uploads_per_day, const char *who,
+                         struct err *err) MUST_CHECK;
 /* ERR_EXISTS while it has jobs that are not terminal. Its finished jobs and their audit trail stay readable.
  */
 int store_channel_remove(struct store *store, int64_t channel, const char *who, struct err *err) MUST_CHECK;
@@ -227,7 +235,8 @@ struct store_reach {
                            any_region */
     bool any_region;
     const char *tenants;            /* "a,b"; "" : all */
-    int64_t per_channel_max;        /* leased jobs a channel may have at once; 0: no limit */
+    int64_t per_channel_max;        /* leased jobs a channel may have at once, beside its window; 0: no limit */
+    int64_t per_tenant_max;         /* and a tenant, about: claims of several workers may cross; 0: no limit */
     const struct job_id *only_jobs; /* these and no others, whoever's turn it is, if count > 0 */
     uint32_t only_job_count;
 };
@@ -321,11 +330,14 @@ struct store_queue {
 int store_queue_list(struct store *store, int (*row)(void *ctx, const struct store_queue *queue), void *ctx,
                      struct err *err) MUST_CHECK;
 
+/* A client's bucket, or (uploads only) a channel's part of it where it has used some or has a limit of its own. */
 struct store_quota {
     char tenant[NAME_SIZE], client[NAME_SIZE];
+    char channel[NAME_SIZE]; /* "" : the client's */
     enum quota_bucket bucket;
     int32_t pacific_day;
-    uint32_t used, limit;
+    uint32_t used, limit; /* limit 0: none of its own */
+    uint32_t drift;       /* of `used`: what YouTube had counted and our ledger had not expected */
 };
 int store_quota_list(struct store *store, int32_t pacific_day,
                      int (*row)(void *ctx, const struct store_quota *quota), void *ctx,

@@ -8,7 +8,7 @@
     " j.state, j.cancel_wanted, u.session_url, u.finalizing, u.session_dead, u.last_byte_uploaded + 1,"      \
     " u.session_at_ms, u.reconcile_from_ms, u.reconcile_looks, j.video_id, u.check_looks,"                   \
     " c.uploads_per_day, c.units_per_day, t.name, h.name, h.uploads_playlist, h.yt_channel_id,"              \
-    " j.storage_path, j.fingerprint, j.metadata, j.title, j.cdn_url, j.priority"                             \
+    " j.storage_path, j.fingerprint, j.metadata, j.title, j.cdn_url, j.priority, h.uploads_per_day"          \
     " from job j join upload u on u.job_id = j.id join channel h on h.id = j.channel_id"                     \
     " join client c on c.id = h.client_id join tenant t on t.id = j.tenant_id where j.id = $1"
 
@@ -30,7 +30,8 @@ static void read_claim(const struct db_stmt *stmt, const char *job, struct job_c
                               .check_looks = (uint32_t)db_int(stmt, 16),
                               .uploads_per_day = (uint32_t)db_int(stmt, 17),
                               .units_per_day = (uint32_t)db_int(stmt, 18),
-                              .priority = (int)db_int(stmt, 28)};
+                              .priority = (int)db_int(stmt, 28),
+                              .channel_uploads_per_day = (uint32_t)db_int(stmt, 29)};
     copy_text(ret->id.text, job);
     copy_text(ret->video_id, db_text(stmt, 15));
 }

@@ -316,6 +316,10 @@ static int write_parts(struct store *store, const char *worker, const struct job
                        struct row *row, struct blob sealed, struct err *err)
 {
     int rc = write_channel(store, worker, write, row, err);
+    if (rc == 0 && write->spent != BUCKET_NONE)
+        rc = do_note_spent(store, worker, row->channel_id, write, err);
+    if (rc == 0)
+        rc = do_learn(store, row->tenant_id, row->channel_id, write->feedback, err);
     if (rc == 0)
         rc = follow_channel(store, row, err);
     plan_cancel(row);

@@ -38,6 +38,8 @@ static int keep_depth(void *ctx, const struct store_queue *depth)
 static int keep_quota(void *ctx, const struct store_quota *quota)
 {
     struct queue *queue = ctx;
+    if (quota->channel[0])
+        return 0; /* there may be very many */
     queue->quotas = mem_grow(queue->quotas, queue->quota_count + 1, sizeof(*queue->quotas));
     queue->quotas[queue->quota_count++] = *quota;
     return queue->quota_count >= QUEUE_LINES_MAX;

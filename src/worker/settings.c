@@ -43,8 +43,17 @@ static const struct conf_key keys[] = {
      .help = "The tenants a worker serves, parted by commas; empty: all."},
     {FIELD(concurrency), .type = CONF_COUNT, .default_value = TEXT_OF(CONCURRENCY_DEFAULT),
      .min = 1, .max = SLOTS_MAX, .help = "How many jobs a worker has under way at once."},
-    {FIELD(per_channel), .type = CONF_COUNT, .default_value = "2", .max = SLOTS_MAX,
-     .help = "How many jobs of one channel may be under way at once, over all workers; 0: no limit."},
+    {FIELD(per_channel), .type = CONF_COUNT, .default_value = "0", .max = SLOTS_MAX,
+     .help = "How many jobs of one channel may be under way at once, over all workers; 0: as many as its window "
+             "allows, which begins with " TEXT_OF(WINDOW_START) ", grows with success to " TEXT_OF(WINDOW_MAX)
+             " and shrinks with trouble. It never allows more than the window."},
+    {FIELD(per_tenant), .type = CONF_COUNT, .default_value = "0", .max = 1000000,
+     .help = "How many jobs of one tenant may be under way at once, over all workers; 0: no limit. Claims of "
+             "several workers at the same moment may go a little beyond."},
+    {FIELD(quota_soft_percent), .type = CONF_COUNT, .default_value = TEXT_OF(QUOTA_SOFT_PERCENT), .min = 1,
+     .max = 100,
+     .help = "How much of a client's uploads of a day is for jobs of any priority; what is above is kept for "
+             "those that were added with a priority over 0."},
     {FIELD(listen), .type = CONF_TEXT, .default_value = "",
      .help = "Where a worker serves its metrics and health, over plain http and read-only: ADDRESS:PORT, or a "
              "PORT alone for this machine only (127.0.0.1). An IPv6 address stands in brackets. Empty: nowhere."},
@@ -110,6 +119,21 @@ static const struct conf_key keys[] = {
              "it, at each signature. Only its owner may be able to read it."},
     {FIELD(cdn_sign_hash), .type = CONF_CHOICE, .default_value = "sha256", .choices = sign_hashes,
      .help = "The hash that is signed. sha1 is for what imitates CloudFront and knows no other."},
+    {FIELD(token_service), .type = CONF_TEXT, .default_value = "",
+     .help = "URL of a service that keeps the channels' logins and hands out access tokens, instead of the store; "
+             "docs/token-service.md tells what it has to answer. https only; its name may lead to a private "
+             "address, and the proxy is not used. Empty: logins are kept in the store."},
+    {FIELD(token_service_bearer_file), .type = CONF_PATH, .default_help = "none",
+     .help = "A file of one line by which the token service knows the broker (Authorization: Bearer). Only its "
+             "owner may be able to read it; read again for each question."},
+    {FIELD(token_service_cert_file), .type = CONF_PATH, .default_help = "none",
+     .help = "PEM file of the certificate by which the token service knows the broker (mutual TLS); it may be "
+             "renewed in place."},
+    {FIELD(token_service_key_file), .type = CONF_PATH, .default_help = "none",
+     .help = "PEM file of that certificate's private key, without a password. Only its owner may be able to "
+             "read it."},
+    {FIELD(token_service_ca_file), .type = CONF_PATH, .default_help = "the system's",
+     .help = "PEM file of the certificate authorities to trust when the token service is asked."},
     {FIELD(allow_plain_loopback), .type = CONF_BOOL, .default_value = "no",
      .help = "For tests: allow http:// where the host is a loopback address."},
     {FIELD(log_level), .type = CONF_CHOICE, .default_value = "info", .choices = log_levels,
@@ -271,6 +295,10 @@ static int complete(struct settings *settings, struct err *err)
     make_absolute(&settings->ca_file);
     make_absolute(&settings->cdn_ca_file);
     make_absolute(&settings->cdn_key_file);
+    make_absolute(&settings->token_service_ca_file);
+    make_absolute(&settings->token_service_cert_file);
+    make_absolute(&settings->token_service_key_file);
+    make_absolute(&settings->token_service_bearer_file);
     make_absolute(&settings->media_root);
     code = default_key_file(settings, err);
     return code < 0 ? code : check_together(settings, err);

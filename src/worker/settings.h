@@ -35,12 +35,19 @@ struct settings {
     uint64_t chunk_bytes;
     enum chunk_mode chunk_mode;
     uint32_t concurrency;
-    uint32_t per_channel;
+    uint32_t per_channel; /* 0: its window alone */
+    uint32_t per_tenant;  /* 0: no limit */
+    uint32_t quota_soft_percent;
     char *listen;        /* "" : no web endpoint */
     uint64_t limit_rate; /* bytes a second; 0: none */
     uint64_t limit_rate_tenant;
-    char *cdn_ca_file; /* NULL: the system's */
+    char *cdn_ca_file;   /* NULL: the system's */
     bool cdn_allow_private;
+    char *token_service;             /* "" : logins are in the store */
+    char *token_service_ca_file;     /* NULL: the system's */
+    char *token_service_cert_file;   /* NULL: none */
+    char *token_service_key_file;    /* NULL: none */
+    char *token_service_bearer_file; /* NULL: none */
     char *cdn_sign_hosts;            /* "": no URL is signed */
     char *cdn_key_id, *cdn_key_file; /* NULL: none */
     enum cloudfront_hash cdn_sign_hash;

@@ -186,6 +186,11 @@ struct broker_config worker_broker_config(const struct settings *settings)
         .ca_file = settings->ca_file,
         .proxy = settings->proxy,
         .allow_plain_loopback = settings->allow_plain_loopback,
+        .service = {.url = settings->token_service,
+                    .ca_file = settings->token_service_ca_file,
+                    .cert_file = settings->token_service_cert_file,
+                    .key_file = settings->token_service_key_file,
+                    .bearer_file = settings->token_service_bearer_file},
         .executable = "/proc/self/exe", /* this very version, whatever took its place on disk meanwhile */
         .log_level = settings->log_level,
         .log_format = settings->log_format,
@@ -207,6 +212,7 @@ static struct store_reach reach_of(const struct worker *worker)
     return (struct store_reach){.region = worker->settings->region,
                                 .tenants = worker->settings->tenants,
                                 .per_channel_max = worker->settings->per_channel,
+                                .per_tenant_max = worker->settings->per_tenant,
                                 .only_jobs = worker->options->only_jobs,
                                 .only_job_count = worker->options->only_job_count};
 }
@@ -258,6 +264,7 @@ static void open_engine(struct worker *worker)
     config.retry_cap_ms = settings->retry_cap_ms;
     config.retry_tries_max = settings->retry_tries;
     config.job_life_ms = settings->retry_life_ms;
+    config.quota_soft_percent = settings->quota_soft_percent;
     config.reconcile_restarts = settings->reconcile_restarts;
     config.check_video = settings->check_video;
     uint32_t slots = worker->slot_count;

@@ -117,7 +117,9 @@ def test_status_counts_what_there_is(sluice, job):
 
 def test_status_shows_quota_used_left_and_its_reset(sluice, job):
     sluice.ok("worker", "--drain")
-    buckets = {item["bucket"]: item for item in sluice.ok("status", "--json").json["quota"]}
+    quota = sluice.ok("status", "--json").json["quota"]
+    buckets = {item["bucket"]: item for item in quota if not item["channel"]}
+    assert [(item["channel"], item["used"], item["limit"]) for item in quota if item["channel"]] == [("main", 1, None)]
     assert (buckets["uploads"]["used"], buckets["uploads"]["left"]) == (1, 99)
     assert buckets["units"]["used"] + buckets["units"]["left"] == 10000
     project = sluice.emulator.ctl("quota")[0]

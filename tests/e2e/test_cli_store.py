@@ -131,7 +131,7 @@ def test_a_store_of_a_newer_version_is_8_and_left_alone(sluice):
                                                     " or name like '%migration%'")]
         if names:
             column = database.execute(f"select * from {names[0]}").description[0][0]
-            database.execute(f"update {names[0]} set {column} = 999")
+            database.execute(f"update {names[0]} set {column} = 999, compatible_from = 999")
         else:
             database.execute("pragma user_version = 999")
     database.close()

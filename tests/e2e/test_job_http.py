@@ -107,7 +107,10 @@ def test_h05_day_quota_holds_to_midnight_without_a_retry(world, fault):
     run.drain()
     assert len(run.journal("start")) == 1
     assert run.home.run("job", "wait", run.id, "--timeout", "1s").rc == 6
-    run.retry()  # an operator may know better
+    run.retry()
+    assert run.standing == "held quota" and len(run.journal("start")) == 1  # YouTube's word fills the ledger
+    run.home.ok("client", "limits", "default", "--uploads", 150)  # an operator may know better
+    run.drain()
     assert run.standing == "completed"
 
 
@@ -133,6 +136,49 @@ def test_h05_our_own_ledger_holds_before_a_request_is_made(world):
     states = sorted((home.job(job)["state"], home.job(job)["cause"]) for job in jobs)
     assert states == [("completed", None), ("held", "quota")]
     assert len(world.emulator.journal(op="start")) == 1
+
+
+def uploads(home, channel=None):
+    return next(line for line in home.ok("status", "--json").json["quota"]
+                if line["bucket"] == "uploads" and line["channel"] == channel)
+
+
+def test_h05_what_others_spend_is_shown_as_drift(world):
+    home = world.home()
+    world.emulator.ctl("quota", {"project": 1, "uploads": 1})
+    jobs = [home.ok("add", home.file(f"{i}.mp4"), "--channel", "main").line for i in range(4)]
+    home.ok("worker", "--drain", "--concurrency", 1)
+    assert sorted(home.job(job)["state"] for job in jobs) == ["completed", "held", "held", "held"]
+    assert len(world.emulator.journal(op="start")) == 2  # one that was refused, and nobody asked again
+    assert uploads(home)["drift"] == 98 and uploads(home)["left"] == 0
+    assert any(event["what"] == "quota drift" for event in home.audit())
+    world.emulator.ctl("quota", {"project": 1, "uploads": 100})
+
+
+def test_the_last_tenth_of_the_uploads_is_for_raised_priority(world):
+    home = world.home()
+    home.ok("client", "limits", "default", "--uploads", 10)
+    jobs = [home.ok("add", home.file(f"{i}.mp4", 1000), "--channel", "main").line for i in range(10)]
+    home.ok("worker", "--drain")
+    assert sorted(home.job(job)["state"] for job in jobs) == ["completed"] * 9 + ["held"]
+    assert uploads(home)["left"] == 1
+    urgent = home.ok("add", home.file("urgent.mp4", 1000), "--channel", "main", "--priority", 1).line
+    home.ok("worker", "--drain")
+    assert home.job(urgent)["state"] == "completed" and uploads(home)["left"] == 0
+
+
+def test_a_channel_may_have_a_daily_limit_of_its_own(world):
+    home = world.home("small", "large")
+    assert "2 uploads a day" in home.ok("channel", "limits", "small", "--uploads", 2).out
+    jobs = {name: [home.ok("add", home.file(f"{name}{i}.mp4", 1000), "--channel", name).line for i in range(3)]
+            for name in ("small", "large")}
+    home.ok("worker", "--drain")
+    assert sorted(home.job(job)["cause"] or "" for job in jobs["small"]) == ["", "", "quota"]
+    assert [home.job(job)["state"] for job in jobs["large"]] == ["completed"] * 3
+    assert (uploads(home, "small")["used"], uploads(home, "small")["left"]) == (2, 0)
+    home.ok("channel", "limits", "small", "--uploads", 0)
+    home.ok("worker", "--drain")
+    assert [home.job(job)["state"] for job in jobs["small"]] == ["completed"] * 3
 
 
 @pytest.mark.parametrize("status", [400, 403])

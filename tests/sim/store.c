@@ -25,19 +25,6 @@ void store_move(struct world *world, struct model_job *job, enum job_state to, e
 
 /* ---- claims ---- */
 
-static uint32_t uploads_limit(const struct world *world, const struct model_job *job)
-{
-    uint32_t limit = world->uploads_per_day;
-    return job->priority > 0 ? limit : limit - limit * (100 - world->config.quota_soft_percent) / 100;
-}
-
-/* Only a start costs an upload: what has a session, or a video, goes on. */
-static bool quota_allows(struct world *world, const struct model_job *job)
-{
-    const uint32_t row = quota_row(world, pacific_day(wall_now(world)));
-    return job->session || world->quota[row].ledger < uploads_limit(world, job);
-}
-
 static bool window_allows(struct world *world, const struct model_job *job)
 {
     uint32_t leased = 0;
@@ -53,7 +40,7 @@ static bool is_allowed(struct world *world, const struct model_job *job)
         store_set_channel(world, job->channel, CHANNEL_ACTIVE, 0);
     if (job->cancel_wanted || job->video_id[0])
         return true;
-    return channel->state == CHANNEL_ACTIVE && quota_allows(world, job) && window_allows(world, job);
+    return channel->state == CHANNEL_ACTIVE && window_allows(world, job);
 }
 
 /* From when on a job may be claimed; INT64_MAX: only after something else happened. */
@@ -93,8 +80,6 @@ static int64_t allowed_from_ms(struct world *world, const struct model_job *job)
         return at;
     if (channel->state == CHANNEL_LIMITED)
         at = later_of(at, channel->until_ms);
-    if (!quota_allows(world, job))
-        at = later_of(at, pacific_next_midnight_ms(wall_now(world)));
     return later_of(at, channel->window.rest_until_ms);
 }
 

@@ -125,7 +125,16 @@ int64_t make_channel(struct fixture *fix, const char *tenant, const char *name)
     snprintf(yt, sizeof(yt), "UC-%s", name);
     assert_ok(login(fix, tenant, name, yt), fix);
     assert_ok(store_channel_find(fix->store, tenant, name, &channel, &fix->err), fix);
+    set_window(fix, channel.id, (struct window){.milliplaces = INT32_MAX});
     return channel.id;
+}
+
+void set_window(struct fixture *fix, int64_t channel, struct window window)
+{
+    int rc =
+        db_run(fix->store->db, "update turn set milliplaces = $2, rest_until_ms = $3 where channel_id = $1",
+               DB_ARGS(DB_I(channel), DB_I(window.milliplaces), DB_I(window.rest_until_ms)), &fix->err);
+    assert_int_equal(rc, 1);
 }
 
 struct store_channel get_channel(struct fixture *fix, int64_t channel)

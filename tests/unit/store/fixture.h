@@ -35,6 +35,8 @@ void fixture_set_clock(struct fixture *fix, struct store *store);
 
 /* A client of the tenant (made once a tenant) and a channel that is logged in. */
 int64_t make_channel(struct fixture *fix, const char *tenant, const char *name);
+/* Channels are made with a window that is wide open: most tests are about something else. */
+void set_window(struct fixture *fix, int64_t channel, struct window window);
 int64_t make_client(struct fixture *fix, const char *tenant);
 int login(struct fixture *fix, const char *tenant, const char *name, const char *yt_channel_id);
 

@@ -379,7 +379,7 @@ static void group(struct run *run)
 
 static int sum_uploads(void *ctx, const struct store_quota *quota)
 {
-    if (quota->bucket == BUCKET_UPLOADS)
+    if (quota->bucket == BUCKET_UPLOADS && !quota->channel[0])
         ((int64_t *)ctx)[quota->tenant[1] - '0'] = quota->used;
     return 0;
 }
