@@ -10,8 +10,8 @@
 /* The generated column below has it in its text. Another delay needs a migration. */
 _Static_assert(TAKEOVER_DELAY_MS == 5000, "job.claim_at_ms says 5000");
 
-#define TEXT_OF(value) #value
-#define TEXT(value)    TEXT_OF(value)
+#define TEXT_OF(value)              #value
+#define TEXT(value)                 TEXT_OF(value)
 #define STATE_IS(name, text, cause) "state = '" text "' or "
 #define CAUSE_IS(name, text)        "cause = '" text "' or "
 
@@ -65,18 +65,20 @@ static const char people_sql[] =
                   " served_seq bigint not null default 0,"
                   " served_channel_id bigint not null default 0,"
                   /* a channel's window (core/window.h) */
-                  " milliplaces bigint not null default " TEXT(WINDOW_START) "000,"
-                  " rest_until_ms bigint not null default 0,"
-                  " primary key (tenant_id, channel_id));"
-                  "create index turn_resting on turn (rest_until_ms) where rest_until_ms > 0;"
+                  " milliplaces bigint not null default " TEXT(
+                      WINDOW_START) "000,"
+                                    " rest_until_ms bigint not null default 0,"
+                                    " primary key (tenant_id, channel_id));"
+                                    "create index turn_resting on turn (rest_until_ms) where rest_until_ms > "
+                                    "0;"
 
-                  "create table token ("
-                  " channel_id bigint primary key not null references channel (id),"
-                  " tenant_id bigint not null references tenant (id),"
-                  " sealed {blob} not null,"
-                  " scopes text not null,"
-                  " key_id text not null,"
-                  " stored_at_ms bigint not null);";
+                                    "create table token ("
+                                    " channel_id bigint primary key not null references channel (id),"
+                                    " tenant_id bigint not null references tenant (id),"
+                                    " sealed {blob} not null,"
+                                    " scopes text not null,"
+                                    " key_id text not null,"
+                                    " stored_at_ms bigint not null);";
 
 static const char job_sql[] =
     "create table job_move ("

@@ -105,7 +105,7 @@ struct store_channel {
     char uploads_playlist[YT_CHANNEL_SIZE];
     enum channel_state state;
     char state_reason[MESSAGE_SIZE];
-    int64_t until_ms; /* CHANNEL_LIMITED: 0 otherwise */
+    int64_t until_ms;         /* CHANNEL_LIMITED: 0 otherwise */
     uint32_t uploads_per_day; /* of its own; 0: only its client's */
     uint32_t places;          /* jobs that may be leased at once now (core/window.h) */
     int64_t rest_until_ms;    /* places 0: until then; 0 otherwise */
@@ -234,9 +234,9 @@ struct store_reach {
     const char *region; /* a worker's own; it also gets jobs without one. "" : only those without, unless
                            any_region */
     bool any_region;
-    const char *tenants;            /* "a,b"; "" : all */
-    int64_t per_channel_max;        /* leased jobs a channel may have at once, beside its window; 0: no limit */
-    int64_t per_tenant_max;         /* and a tenant, about: claims of several workers may cross; 0: no limit */
+    const char *tenants;     /* "a,b"; "" : all */
+    int64_t per_channel_max; /* leased jobs a channel may have at once, beside its window; 0: no limit */
+    int64_t per_tenant_max;  /* and a tenant, about: claims of several workers may cross; 0: no limit */
     const struct job_id *only_jobs; /* these and no others, whoever's turn it is, if count > 0 */
     uint32_t only_job_count;
 };
@@ -330,7 +330,8 @@ struct store_queue {
 int store_queue_list(struct store *store, int (*row)(void *ctx, const struct store_queue *queue), void *ctx,
                      struct err *err) MUST_CHECK;
 
-/* A client's bucket, or (uploads only) a channel's part of it where it has used some or has a limit of its own. */
+/* A client's bucket, or (uploads only) a channel's part of it where it has used some or has a limit of its
+ * own. */
 struct store_quota {
     char tenant[NAME_SIZE], client[NAME_SIZE];
     char channel[NAME_SIZE]; /* "" : the client's */

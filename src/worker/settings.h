@@ -41,7 +41,7 @@ struct settings {
     char *listen;        /* "" : no web endpoint */
     uint64_t limit_rate; /* bytes a second; 0: none */
     uint64_t limit_rate_tenant;
-    char *cdn_ca_file;   /* NULL: the system's */
+    char *cdn_ca_file; /* NULL: the system's */
     bool cdn_allow_private;
     char *token_service;             /* "" : logins are in the store */
     char *token_service_ca_file;     /* NULL: the system's */

@@ -74,7 +74,8 @@ static void l02_a_dead_channel_rests_is_probed_and_holds_up_nobody(void **state)
     for (int i = 0; i < 3; i++)
         assert_int_equal(claims[i].channel_id, other);
     fix->now_ms += WINDOW_REST_MS;
-    uint32_t count = claim_many(fix, "w1", 8, claims), probes = 0; /* beside it: leases that ran out meanwhile */
+    uint32_t count = claim_many(fix, "w1", 8, claims),
+             probes = 0; /* beside it: leases that ran out meanwhile */
     for (uint32_t i = 0; i < count; i++)
         probes += claims[i].channel_id == dead;
     assert_int_equal(probes, 1);
