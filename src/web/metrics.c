@@ -215,6 +215,13 @@ static void write_queue_age(const struct sample *sample, const struct view *view
         put_seconds(sample, sample->now_mono_ms - view->queue->taken_at_mono_ms);
 }
 
+static void write_workers(const struct sample *sample, const struct view *view)
+{
+    const struct queue *queue = queue_of(sample, view);
+    if (queue->taken_at_mono_ms)
+        put(sample, NULL, queue->worker_count);
+}
+
 static void write_quota_used(const struct sample *sample, const struct view *view)
 {
     const struct queue *queue = queue_of(sample, view);
@@ -342,8 +349,9 @@ const struct metric metrics[] = {
     {"sluice_queue_bytes", METRIC_GAUGE, "region tenant state cause", "The size of their files.",
      .write = write_queue_bytes},
     {"sluice_queue_age_seconds", METRIC_GAUGE, "",
-     "How long ago queue and quota were counted: every 5 s while somebody asks, more rarely where counting takes "
-     "long.", .write = write_queue_age},
+     "How long ago queue, workers and quota were counted: every 5 s while somebody asks, more rarely where "
+     "counting takes long.", .write = write_queue_age},
+    {"sluice_workers", METRIC_GAUGE, "", "Workers alive, of the whole store.", .write = write_workers},
     {"sluice_quota_used", METRIC_GAUGE, "tenant client bucket",
      "Of the present day (Pacific time), as charged in the store.", .write = write_quota_used},
     {"sluice_quota_limit", METRIC_GAUGE, "tenant client bucket", "What may be used in a day.",

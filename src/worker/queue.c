@@ -45,6 +45,14 @@ static int keep_quota(void *ctx, const struct store_quota *quota)
     return queue->quota_count >= QUEUE_LINES_MAX;
 }
 
+static int count_worker(void *ctx, const struct store_worker *worker)
+{
+    struct queue *queue = ctx;
+    (void)worker;
+    queue->worker_count++;
+    return 0;
+}
+
 int queue_count(struct store *store, struct queue *queue, struct err *err)
 {
     int64_t begun_mono_ms = clock_mono_ms(), now_ms = 0;
@@ -53,6 +61,8 @@ int queue_count(struct store *store, struct queue *queue, struct err *err)
         rc = store_queue_list(store, keep_depth, queue, err);
     if (rc >= 0)
         rc = store_quota_list(store, pacific_day(now_ms), keep_quota, queue, err);
+    if (rc >= 0)
+        rc = store_worker_list(store, count_worker, queue, err);
     queue->taken_at_mono_ms = clock_mono_ms();
     queue->took_ms = queue->taken_at_mono_ms - begun_mono_ms;
     return rc < 0 ? rc : 0;

@@ -1,6 +1,6 @@
 /*
- * The jobs that are not done, and the day's quota, as they were at one moment: for gauges. Counted by a
- * thread that may wait for the store; shared by views (board.h), and gone with the last of them.
+ * The jobs that are not done, the day's quota and the workers, as they were at one moment: for gauges.
+ * Counted by a thread that may wait for the store; shared by views (board.h), and gone with the last of them.
  */
 #ifndef WORKER_QUEUE_H
 #define WORKER_QUEUE_H
@@ -14,6 +14,7 @@ struct queue {
     int64_t taken_at_mono_ms;
     int64_t took_ms; /* to count */
     uint32_t depth_count, quota_count;
+    uint32_t worker_count;      /* alive, of the whole store */
     struct store_queue *depths; /* owned */
     struct store_quota *quotas; /* owned */
 };

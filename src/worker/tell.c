@@ -7,7 +7,8 @@
 #include "worker/shell.h"
 
 enum {
-    /* Counting may take at most a hundredth of the looker's time: the more jobs, the rarer. */
+    /* All workers of a store together count for a hundredth of the time: the more jobs and the more workers,
+     * the rarer. */
     QUEUE_PAUSE_FACTOR = 100,
     QUEUE_EVERY_MS = 5000,
     QUEUE_EVERY_MAX_MS = 300000,
@@ -90,7 +91,8 @@ static void on_queue(void *ctx, bool ok, struct queue *queue)
 {
     struct worker *worker = ctx;
     worker->queue_asked = false;
-    int64_t pause_ms = queue->took_ms * QUEUE_PAUSE_FACTOR;
+    int64_t workers = queue->worker_count ? queue->worker_count : 1;
+    int64_t pause_ms = queue->took_ms * QUEUE_PAUSE_FACTOR * workers;
     pause_ms = pause_ms < QUEUE_EVERY_MS ? QUEUE_EVERY_MS : pause_ms;
     pause_ms = pause_ms > QUEUE_EVERY_MAX_MS ? QUEUE_EVERY_MAX_MS : pause_ms;
     worker->queue_due_mono_ms = clock_mono_ms() + pause_ms;

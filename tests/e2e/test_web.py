@@ -15,6 +15,7 @@ import sys
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import postgres  # noqa: E402
 from job_fixtures import *  # noqa: E402,F401,F403
 from job_fixtures import SIZE  # noqa: E402
 from sluice import ROOT, Sluice, until  # noqa: E402
@@ -212,6 +213,26 @@ def test_metrics_tell_what_waits_and_why(world):
     assert told["sluice_quota_limit"][bucket] == 100 and told["sluice_quota_used"][bucket] == 0
     home.ok("job", "cancel", home.jobs()[0]["id"])  # it is counted again while somebody asks
     until(lambda: endpoint.metrics()["sluice_queue_depth"] == {place: 1}, endpoint.worker.log)
+
+
+@pytest.mark.skipif(not postgres.available(), reason="PostgreSQL is not installed")
+def test_the_same_is_told_of_a_store_in_postgres(job_emulator):
+    with postgres.Cluster() as cluster, Sluice(job_emulator, store=cluster.new_database()) as home:
+        home.ready("main")
+        home.ok("channel", "pause", "main")
+        home.ok("add", home.file("clip.mp4", SIZE), "--channel", "main")
+        endpoint = Endpoint(home).until_ready()
+        until(lambda: endpoint.metrics()["sluice_queue_depth"], endpoint.worker.log)
+        place = (("cause", "channel_paused"), ("region", ""), ("state", "held"), ("tenant", "default"))
+        assert endpoint.metrics()["sluice_queue_depth"] == {place: 1}
+        assert endpoint.metrics()["sluice_workers"][()] <= 1
+        cluster.stop()
+        until(lambda: endpoint.readiness() == (503, "the store does not answer, or refuses"), endpoint.worker.log)
+        assert endpoint.request("/healthz").status == 200
+        cluster.start()
+        endpoint.until_ready()
+        assert endpoint.value("sluice_store_reopened_total") >= 1
+        assert endpoint.worker.stop()[0] == 0
 
 
 def test_h05_a_refusal_for_quota_that_we_did_not_foresee_is_told(world):
