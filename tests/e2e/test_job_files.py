@@ -324,3 +324,25 @@ def test_x10_nobody_reads_the_log_any_more(world):
     os.close(writer)
     assert worker.wait() == 0
     assert standing(home, job) == "completed"
+
+
+def mapped(pid):
+    return pathlib.Path(f"/proc/{pid}/maps").read_text()
+
+
+@pytest.mark.parametrize("mode", ["chunked", "whole"])
+def test_f09_a_source_is_never_mapped(world, mode):
+    """A mapping of a file that shrinks would end the worker by SIGBUS, and with it every other job."""
+    home = world.home(chunk_mode=mode, limit_rate="2M", per_channel=0)
+    path = home.file("shrinks.mp4", 4 * SIZE)
+    jobs = [home.ok("add", source, "--channel", "main").line for source in (path, home.file("stays.mp4", SIZE))]
+    worker = home.start_worker("--drain")
+    until(lambda: len(world.emulator.journal(op="start")) == 2, worker.log)
+    until(lambda: os.path.getsize(path) and home.job(jobs[0])["state"] == "uploading", worker.log)
+    before = mapped(worker.pid)
+    os.truncate(path, 0)
+    after = mapped(worker.pid)
+    assert str(home.media) not in before + after and "sluice" in before
+    assert worker.wait() == 0  # and not of a signal
+    assert [standing(home, job) for job in jobs] == ["held source_changed", "completed"]
+    assert [video["file_name"] for video in world.emulator.videos() if jobs[0] in video["file_name"]] == []

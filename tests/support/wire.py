@@ -12,6 +12,9 @@ import socket
 import struct
 import threading
 
+# How a record of TLS 1.3 begins that can hold nothing but an alert: two bytes, their type, and a tag of 16.
+ALERT = b"\x17\x03\x03\x00\x13"
+
 
 class Wire:
     def __init__(self, emulator, host="127.0.0.1", port=0):
@@ -26,6 +29,8 @@ class Wire:
         self.open.set()
         self.flips = 0
         self.keeps_down = None
+        self.ended = 0
+        self.alerts = 0
         self.carried_bytes = 0
         self.callers = 0
         self._start()
@@ -79,8 +84,11 @@ class Wire:
                     data = bytearray(data)
                     data[len(data) // 2] ^= 1
                 if not is_upwards and self.keeps_down is not None:
+                    self.ended += 1
                     sink.sendall(data[:max(0, len(data) - self.keeps_down)])
                     break
+                if not is_upwards and data[-24:-19] == ALERT:
+                    self.alerts += 1
                 sink.sendall(data)
                 if is_upwards:
                     self.carried_bytes += len(data)
