@@ -95,6 +95,14 @@ static json_t *totals_json(const struct status *status)
 
 /* ---- quota, workers, channels ---- */
 
+static void number_cell(struct table *table, bool is_known, uint32_t number)
+{
+    if (is_known)
+        table_cell_f(table, "%" PRIu32, number);
+    else
+        table_cell(table, "");
+}
+
 static int on_quota(void *ctx, const struct store_quota *quota)
 {
     struct status *status = ctx;
@@ -118,8 +126,8 @@ static int on_quota(void *ctx, const struct store_quota *quota)
     table_cell(&status->quota, quota->channel);
     table_cell(&status->quota, quota_bucket_text(quota->bucket));
     table_cell_f(&status->quota, "%" PRIu32, quota->used);
-    table_cell_f(&status->quota, has_limit ? "%" PRIu32 : "", left);
-    table_cell_f(&status->quota, quota->drift ? "%" PRIu32 : "", quota->drift);
+    number_cell(&status->quota, has_limit, left);
+    number_cell(&status->quota, quota->drift != 0, quota->drift);
     table_cell(&status->quota, time_text(time, reset_at_ms));
     return 0;
 }
