@@ -1,11 +1,14 @@
 """The CDN's copy of a file is asked for its size before anything is uploaded."""
 
 import base64
+import os
 import pathlib
+import signal
 import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -14,6 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import oracles  # noqa: E402
 from cdn import Answer, Cdn, openssl  # noqa: E402
 from job_fixtures import *  # noqa: E402, F403
+from sluice import until  # noqa: E402
 
 SECRET = "policy-signature-of-a-signed-url"
 
@@ -190,6 +194,28 @@ def test_another_ca_is_not_trusted(world, cdn):
     assert job.standing == "waiting" and cdn.requests == []
 
 
+def test_a_stop_does_not_wait_for_a_cdn_that_hangs(world, cdn):
+    over = threading.Event()
+    home = home_for(world, cdn, request_timeout_ms="60s")
+    cdn.check = lambda request: over.wait(60) and None
+    job = add(home, f"{cdn.url}/clip.mp4")
+    worker = home.start_worker()
+    until(lambda: cdn.requests, worker.log)
+    code, took_s = worker.stop()
+    over.set()
+    assert code == 0 and took_s < 10
+    assert home.job(job)["state"] == "queued" and not home.job(job)["lease_owner"]
+
+
+def test_a_cdn_that_hangs_is_given_up(world, cdn):
+    over = threading.Event()
+    home = home_for(world, cdn, request_timeout_ms="300ms")
+    cdn.check = lambda request: over.wait(60) and None
+    job = Run(world, home, add(home, f"{cdn.url}/clip.mp4")).drain()
+    over.set()
+    assert job.standing == "waiting" and "127.0.0.1" in job.job["error_message"]
+
+
 # ---- where a URL may not lead
 
 
@@ -346,6 +372,22 @@ def test_a_key_that_is_not_there_yet(world, cdn, tmp_path):
     home.ok("job", "retry", job.id)
     assert job.drain().standing == "completed"
     assert "(RSA, 2048 bits) signs as " + KEY_ID in home.ok("check").out
+
+
+def test_x06_a_broker_that_hangs_while_it_should_sign(world, cdn, tmp_path):
+    """Neither a stop nor the next worker minds."""
+    home = home_for(world, cdn, retry_base_ms="2s", retry_cap_ms="2s", **Signer(tmp_path, "rsa").settings())
+    cdn.files["/clip.mp4"] = SIZE
+    cdn.plan = [Answer(503)] * 100
+    job = Run(world, home, add(home, f"{cdn.url}/clip.mp4"))
+    worker = home.start_worker()
+    until(lambda: cdn.requests, worker.log)
+    os.kill(worker.broker_pid(), signal.SIGSTOP)
+    time.sleep(2.5)  # longer than any pause: by now it asks the broker, or was never going to
+    code, took_s = worker.stop()
+    assert code == 0 and took_s < 10
+    cdn.plan = []
+    assert job.drain().standing == "completed"
 
 
 @pytest.mark.parametrize("make, part", [
