@@ -1,9 +1,10 @@
 # Thin: Meson builds, scripts/ does the rest. Every target installs what it needs first (scripts/deps).
 SEEDS ?= 3000
 SECONDS ?= 60
+SOAK_SECONDS ?= 300
 PREFIX ?= /usr/local
 
-.PHONY: all build test demo sim mutate fuzz bench lint format install clean
+.PHONY: all build test demo sim soak mutate fuzz bench lint format install clean
 all: build
 
 build:
@@ -24,6 +25,11 @@ sim: build
 	@scripts/deps
 	@ninja -C build tests/sim/sim
 	@build/tests/sim/sim --seeds $(SEEDS)
+
+# make soak SOAK_SECONDS=3600
+soak: build
+	@scripts/deps
+	@scripts/soak --seconds $(SOAK_SECONDS)
 
 mutate:
 	@scripts/deps
