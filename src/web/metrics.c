@@ -240,6 +240,15 @@ static void write_quota_limit(const struct sample *sample, const struct view *vi
     }
 }
 
+static void write_quota_unforeseen(const struct sample *sample, const struct view *view)
+{
+    const struct queue *queue = queue_of(sample, view);
+    for (uint32_t i = 0; i < queue->quota_count; i++) {
+        const struct store_quota *at = &queue->quotas[i];
+        put(sample, LABELS(at->tenant, at->client, quota_bucket_text(at->bucket)), at->drift);
+    }
+}
+
 /* ---- jobs ---- */
 
 /* Every outcome that a lease can have is there from the beginning, so that a rate sees its first. */
@@ -356,6 +365,8 @@ const struct metric metrics[] = {
      "Of the present day (Pacific time), as charged in the store.", .write = write_quota_used},
     {"sluice_quota_limit", METRIC_GAUGE, "tenant client bucket", "What may be used in a day.",
      .write = write_quota_limit},
+    {"sluice_quota_unforeseen", METRIC_GAUGE, "tenant client bucket",
+     "Of what is used: what YouTube had counted and our own count had not.", .write = write_quota_unforeseen},
 
     {"sluice_jobs_claimed_total", METRIC_COUNTER, "", "Jobs that this worker took.", COUNT_OF(jobs_claimed)},
     {"sluice_jobs_settled_total", METRIC_COUNTER, "state cause",
@@ -373,7 +384,7 @@ const struct metric metrics[] = {
      "Bytes of files that YouTube confirmed. What was sent beyond them was sent in vain, or is on its way.",
      COUNT_OF(confirmed_bytes)},
     {"sluice_http_replies_total", METRIC_COUNTER, "request class",
-     "YouTube's replies. 3xx to put and query is the usual answer: send on.", .write = write_replies},
+     "Replies of YouTube, and of the CDN (`check_cdn`). 3xx to put and query is the usual answer: send on.", .write = write_replies},
     {"sluice_http_failures_total", METRIC_COUNTER, "kind",
      "Requests without a whole reply. `aborted`: the worker itself broke them off.", .write = write_broken},
     {"sluice_retries_total", METRIC_COUNTER, "class", "Pauses before another try, by what had gone wrong.",

@@ -28,7 +28,7 @@ void histogram_add(struct histogram *histogram, const struct buckets *buckets, i
 
 /* ---- labels ---- */
 
-/* The requests to YouTube: action, label. */
+/* The requests to YouTube and to a CDN: action, label. */
 #define REQUEST_TABLE(X)                                                                                     \
     X(START, "start")                                                                                        \
     X(PUT, "put")                                                                                            \
@@ -36,7 +36,8 @@ void histogram_add(struct histogram *histogram, const struct buckets *buckets, i
     X(CANCEL, "cancel")                                                                                      \
     X(LIST_UPLOADS, "list_uploads")                                                                          \
     X(CHECK_VIDEO, "check_video")                                                                            \
-    X(PROBE_TOKEN, "probe_token")
+    X(PROBE_TOKEN, "probe_token")                                                                            \
+    X(CHECK_CDN, "check_cdn")
 
 enum request_kind {
 #define X(name, text) REQUEST_##name##_KIND,
