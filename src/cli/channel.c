@@ -8,13 +8,13 @@
 #include "cli/login.h"
 #include "cli/output.h"
 
-static json_t *channel_json(const struct store_channel *channel)
+static json_t *channel_json(const struct cli *cli, const struct store_channel *channel)
 {
     return json_pack("{s:s, s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:b, s:o, s:I, s:I, s:o}", "tenant",
                      channel->tenant, "name", channel->name, "client", channel->client, "yt_channel_id",
                      channel->yt_channel_id, "title", json_text(channel->title), "state",
                      channel_state_text(channel->state), "reason", json_text(channel->state_reason), "until",
-                     json_time(channel->until_ms), "logged_in", channel->has_token, "added_at",
+                     json_time(channel->until_ms), "logged_in", cli_has_login(cli, channel), "added_at",
                      json_time(channel->added_at_ms), "uploads_per_day", (json_int_t)channel->uploads_per_day,
                      "places", (json_int_t)channel->places, "rests_until", json_time(channel->rest_until_ms));
 }
@@ -23,7 +23,7 @@ static void tell_channel(struct cli *cli, const struct store_channel *channel)
 {
     char time[32];
     if (cli->json) {
-        out_json(channel_json(channel));
+        out_json(channel_json(cli, channel));
         return;
     }
     out_field("channel", channel->name);
@@ -40,7 +40,9 @@ static void tell_channel(struct cli *cli, const struct store_channel *channel)
     else
         out_field_f("jobs at once", "none until %s: all that were tried of late failed",
                     time_text(time, channel->rest_until_ms));
-    out_field("logged in", channel->has_token ? "yes" : "no: sluice channel login it");
+    out_field("logged in", channel->has_token            ? "yes"
+                           : cli_has_login(cli, channel) ? "the token service has it"
+                                                         : "no: sluice channel login it");
     out_field("added", time_text(time, channel->added_at_ms));
 }
 
@@ -62,12 +64,27 @@ static int run_login(struct cli *cli, struct err *err)
     if (code < 0)
         return code;
     if (cli->json)
-        out_json(channel_json(&channel));
+        out_json(channel_json(cli, &channel));
     else
         tell_login(&channel);
     note(cli,
          "Should this login end after 7 days: the consent screen of its Google Cloud project is still in "
          "status \"Testing\"; publish the app there.");
+    return 0;
+}
+
+static int run_import(struct cli *cli, struct err *err)
+{
+    struct store_channel channel;
+    int code = login_import(cli, &channel, err);
+    if (code == 0)
+        code = cli_find_channel(cli, cli->args[0], &channel, err); /* as it is stored */
+    if (code < 0)
+        return code;
+    if (cli->json)
+        out_json(channel_json(cli, &channel));
+    else
+        tell_login(&channel);
     return 0;
 }
 
@@ -82,13 +99,13 @@ static int on_channel(void *ctx, const struct store_channel *channel)
 {
     struct channel_walk *walk = ctx;
     if (walk->cli->json) {
-        out_json(channel_json(channel));
+        out_json(channel_json(walk->cli, channel));
         return 0;
     }
     table_cell(&walk->table, channel->tenant);
     table_cell(&walk->table, channel->name);
     table_cell(&walk->table, channel_state_text(channel->state));
-    table_cell(&walk->table, channel->has_token ? "yes" : "no");
+    table_cell(&walk->table, cli_has_login(walk->cli, channel) ? "yes" : "no");
     table_cell(&walk->table, channel->client);
     table_cell(&walk->table, channel->yt_channel_id);
     table_cell(&walk->table, channel->title);
@@ -132,7 +149,7 @@ static int set_state(struct cli *cli, struct store_channel *channel, enum channe
     if (code == 0)
         code = store_channel_get(cli->store, channel->id, channel, err);
     if (code == 0 && cli->json)
-        out_json(channel_json(channel));
+        out_json(channel_json(cli, channel));
     else if (code == 0)
         out_line("%s: %s", channel->name, channel_state_text(channel->state));
     return code;
@@ -157,7 +174,8 @@ static int run_resume(struct cli *cli, struct err *err)
     int code = cli_find_channel(cli, cli->args[0], &channel, err);
     if (code < 0)
         return code;
-    if (channel.state == CHANNEL_AUTH || !channel.has_token)
+    bool is_mended_elsewhere = *cli->settings.token_service;
+    if (!is_mended_elsewhere && (channel.state == CHANNEL_AUTH || !channel.has_token))
         return err_set(err, ERR_AUTH, "channel \"%s\" needs a new login first: sluice channel login %s",
                        channel.name, channel.name);
     return set_state(cli, &channel, CHANNEL_ACTIVE, "", err);
@@ -179,7 +197,7 @@ static int run_limits(struct cli *cli, struct err *err)
     if (code < 0)
         return code;
     if (cli->json)
-        out_json(channel_json(&channel));
+        out_json(channel_json(cli, &channel));
     else if (channel.uploads_per_day == 0)
         out_line("%s: no limit of its own", channel.name);
     else
@@ -216,6 +234,10 @@ static const struct cli_option login_options[] = {
      "Print the page's URL instead of opening it, and take the redirect pasted in."},
     {"expect-channel", "ID", NULL, "Refuse the login unless it is of this YouTube channel (UC…)."},
     {NULL}};
+static const struct cli_option import_options[] = {
+    {"client", "NAME", NULL, "The OAuth client whose quota pays; needed where the tenant has several."},
+    {"expect-channel", "ID", NULL, "Refuse it unless it is this YouTube channel (UC…)."},
+    {NULL}};
 static const struct cli_option pause_options[] = {
     {"reason", "TEXT", NULL, "Why; shown with the jobs that wait for it."}, {NULL}};
 static const struct cli_option limits_options[] = {
@@ -235,6 +257,17 @@ const struct cli_command channel_commands[] = {
          "were held for want of a login go on.",
      .options = login_options,
      .run = run_login},
+    {.name = "channel import",
+     .arguments = "NAME",
+     .args_min = 1,
+     .args_max = 1,
+     .summary = "Take over a channel whose login the token service keeps.",
+     .details =
+         "Asks the service (the key token_service) for an access token under this name, and YouTube whose "
+         "channel that token is for. The name is bound to that channel for good. Given again for a refused "
+         "channel, it lets its jobs go on if the service's token is good now.",
+     .options = import_options,
+     .run = run_import},
     {.name = "channel list", .arguments = "", .summary = "List the channels.", .run = run_list},
     {.name = "channel show",
      .arguments = "NAME",

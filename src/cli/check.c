@@ -68,6 +68,7 @@ static int run_check(struct cli *cli, struct err *err)
     check_media_root(&check);
     check_network(&check, cli_has(cli, "online"));
     check_cdn(&check);
+    check_token_service(&check, cli_has(cli, "online"));
     if (has_store) {
         check_logins(&check);
         check_work(&check);
@@ -79,7 +80,9 @@ static int run_check(struct cli *cli, struct err *err)
 }
 
 static const struct cli_option check_options[] = {
-    {"online", NULL, NULL, "Also connect to the API and to the clients' token endpoints."}, {NULL}};
+    {"online", NULL, NULL,
+     "Also connect to the API and to the clients' token endpoints, or to the token service."},
+    {NULL}};
 
 const struct cli_command check_commands[] = {
     {.name = "check",

@@ -122,7 +122,9 @@ static void check_reach(struct check *check, const char *what, const char *url)
 
 static int on_client_online(void *ctx, const struct store_client *client)
 {
-    check_reach(ctx, "token_uri", client->token_uri);
+    const struct check *check = ctx;
+    if (!*check->cli->settings.token_service) /* else it is never asked */
+        check_reach(ctx, "token_uri", client->token_uri);
     return 0;
 }
 
@@ -168,9 +170,13 @@ static int on_channel(void *ctx, const struct store_channel *channel)
     struct census *census = ctx;
     char mend[160];
     census->channel_count++;
+    bool has_login = cli_has_login(census->check->cli, channel);
     snprintf(mend, sizeof(mend), "sluice channel %s %s",
-             channel->state == CHANNEL_AUTH || !channel->has_token ? "login" : "resume", channel->name);
-    if (!channel->has_token)
+             channel->state != CHANNEL_AUTH && has_login   ? "resume"
+             : *census->check->cli->settings.token_service ? "import"
+                                                           : "login",
+             channel->name);
+    if (!has_login)
         check_warn(census->check, "channel", mend, "%s is not logged in", channel->name);
     else if (channel->state == CHANNEL_LIMITED)
         check_ok(census->check, "channel", "%s: YouTube takes no more of it for now", channel->name);

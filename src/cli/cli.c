@@ -81,9 +81,14 @@ int cli_find_channel(struct cli *cli, const char *name, struct store_channel *re
     if (code == ERR_NOT_FOUND)
         return err_set(err, code,
                        "there is no channel \"%s\" in tenant \"%s\"; `sluice channel list` shows those there "
-                       "are, `sluice channel login %s` makes it",
-                       name, cli->settings.tenant, name);
+                       "are, `sluice channel %s %s` makes it",
+                       name, cli->settings.tenant, *cli->settings.token_service ? "import" : "login", name);
     return code;
+}
+
+bool cli_has_login(const struct cli *cli, const struct store_channel *channel)
+{
+    return channel->has_token || *cli->settings.token_service;
 }
 
 int cli_broker_open(struct cli *cli, struct cli_broker *ret, struct err *err)

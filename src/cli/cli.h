@@ -95,6 +95,10 @@ const char *cli_who(void);
 int cli_find_channel(struct cli *cli, const char *name, struct store_channel *ret,
                      struct err *err) MUST_CHECK;
 
+/* Whether it has a login: in the store, or as the token service's, of which nothing is known before it is
+ * asked. */
+bool cli_has_login(const struct cli *cli, const struct store_channel *channel);
+
 /* A broker with a loop of its own, for commands that handle credentials. */
 struct cli_broker {
     uv_loop_t loop;

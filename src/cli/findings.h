@@ -27,6 +27,7 @@ void check_clock(struct check *check);
 void check_ca_file(struct check *check, const char *key, const char *path);
 void check_cdn(struct check *check);
 void check_network(struct check *check, bool is_online);
+void check_token_service(struct check *check, bool is_online);
 void check_logins(struct check *check);
 void check_work(struct check *check);
 

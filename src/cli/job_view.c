@@ -30,7 +30,8 @@ static const struct advice by_cause[CAUSE_COUNT] = {
     [CAUSE_CHANNEL_PAUSED] = {"The channel is paused.", "sluice channel resume {channel}"},
     [CAUSE_CHANNEL_AUTH] = {"The channel has no usable login: it was revoked, it has expired, or it lacks a "
                             "permission.",
-                            "sluice channel login {channel}"},
+                            "sluice channel login {channel} (where a token service keeps the logins: mend it "
+                            "there, then sluice channel import {channel})"},
     [CAUSE_CHANNEL_FROZEN] =
         {"YouTube or Google refuses this channel or its OAuth client altogether.",
          "Look at the channel in YouTube Studio and at the client in Google's console; once "

@@ -132,17 +132,16 @@ static int run_with_broker(struct login *login, struct store_channel *ret, struc
 /* ---- before ---- */
 
 /* A known channel keeps its client unless another one is named. */
-static int choose_client(struct login *login, struct err *err)
+static int choose_client(struct cli *cli, struct store_client *ret, struct err *err)
 {
-    struct cli *cli = login->cli;
     struct store_channel channel;
     const char *name = cli_value(cli, "client");
     int code = store_channel_find(cli->store, cli->settings.tenant, cli->args[0], &channel, err);
     if (code == 0 && !name)
-        return store_client_get(cli->store, channel.client_id, &login->client, err);
+        return store_client_get(cli->store, channel.client_id, ret, err);
     if (code < 0 && code != ERR_NOT_FOUND)
         return code;
-    code = store_client_find(cli->store, cli->settings.tenant, name, &login->client, err);
+    code = store_client_find(cli->store, cli->settings.tenant, name, ret, err);
     if (code == ERR_NOT_FOUND && !name)
         return err_set(err, code,
                        "tenant \"%s\" has no OAuth client yet; import one: sluice client import "
@@ -151,23 +150,28 @@ static int choose_client(struct login *login, struct err *err)
     return code;
 }
 
-static int prepare(struct login *login, struct err *err)
+static int prepare(struct cli *cli, struct store_client *ret_client, struct cli_broker *ret_broker,
+                   struct err *err)
 {
-    struct cli *cli = login->cli;
     int code = cli_check_name("channel name", cli->args[0], err);
     if (code == 0)
         code = cli_open_store(cli, err);
     if (code == 0)
-        code = choose_client(login, err);
+        code = choose_client(cli, ret_client, err);
     if (code == 0)
-        code = cli_broker_open(cli, &login->broker, err);
+        code = cli_broker_open(cli, ret_broker, err);
     return code;
 }
 
 int login_run(struct cli *cli, struct store_channel *ret, struct err *err)
 {
     struct login login = {.cli = cli};
-    int code = prepare(&login, err);
+    if (*cli->settings.token_service)
+        return err_set(err, ERR_USAGE,
+                       "the token service keeps the logins: log the channel in there, then: sluice channel "
+                       "import %s",
+                       cli->args[0]);
+    int code = prepare(cli, &login.client, &login.broker, err);
     if (code < 0)
         return code;
     make_secrets(&login);
@@ -175,5 +179,26 @@ int login_run(struct cli *cli, struct store_channel *ret, struct err *err)
     cli_broker_close(&login.broker);
     loopback_answer_release(&login.answer);
     secret_release(&login.verifier);
+    return code;
+}
+
+/* ---- or somebody else has done it ---- */
+
+int login_import(struct cli *cli, struct store_channel *ret, struct err *err)
+{
+    struct store_client client;
+    struct cli_broker broker;
+    if (!*cli->settings.token_service)
+        return err_set(
+            err, ERR_USAGE,
+            "there is no token service to import it from: set token_service, or log the channel in: "
+            "sluice channel login %s",
+            cli->args[0]);
+    int code = prepare(cli, &client, &broker, err);
+    if (code < 0)
+        return code;
+    code = broker_channel_adopt(broker.broker, cli->settings.tenant, client.id, cli->args[0],
+                                cli_value(cli, "expect-channel"), ret, err);
+    cli_broker_close(&broker);
     return code;
 }

@@ -1,4 +1,7 @@
-/* `channel login`: OAuth for an installed app with the loopback redirect and PKCE [native]. Main thread. */
+/*
+ * `channel login`: OAuth for an installed app with the loopback redirect and PKCE [native]; and `channel
+ * import`, where a token service keeps the login. Main thread.
+ */
 #ifndef CLI_LOGIN_H
 #define CLI_LOGIN_H
 
@@ -6,5 +9,6 @@
 
 /* Reads the command's options; the new or renewed channel is in `ret`. */
 int login_run(struct cli *cli, struct store_channel *ret, struct err *err) MUST_CHECK;
+int login_import(struct cli *cli, struct store_channel *ret, struct err *err) MUST_CHECK;
 
 #endif

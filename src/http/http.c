@@ -452,6 +452,8 @@ static void free_http(struct http *http)
 {
     kept_release(&http->sockets);
     mem_free((char *)http->config.ca_file);
+    mem_free((char *)http->config.cert_file);
+    mem_free((char *)http->config.cert_key_file);
     if (http->config.proxy)
         explicit_bzero((char *)http->config.proxy, strlen(http->config.proxy));
     mem_free((char *)http->config.proxy);
@@ -511,6 +513,8 @@ static void copy_config(struct http *http, const struct http_config *config)
 {
     http->config = *config;
     http->config.ca_file = mem_dup(config->ca_file);
+    http->config.cert_file = mem_dup(config->cert_file);
+    http->config.cert_key_file = mem_dup(config->cert_key_file);
     http->config.proxy = mem_dup(config->proxy);
     http->config.user_agent = mem_dup(config->user_agent);
     if (!config->connections_max)

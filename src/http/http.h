@@ -38,7 +38,11 @@ enum http_end {
 
 struct http_config {
     const char *ca_file; /* NULL: the system's */
-    const char *proxy;   /* NULL: none, and the environment is not asked */
+    /* PEM files of a certificate and its key, shown to servers that ask for one; NULL: none. Read anew for
+     * each connection, so that they may be renewed in place. */
+    const char *cert_file;
+    const char *cert_key_file;
+    const char *proxy; /* NULL: none, and the environment is not asked */
     const char *user_agent;
     bool allow_plain_loopback;
     /* A URL whose own host is a private address or localhost leads there. A name never does, whatever DNS

@@ -180,6 +180,18 @@ static bool set_proxy(struct http_request *request)
            !curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
 }
 
+/* The empty password is set by name: without one OpenSSL would ask for it at the terminal. */
+static bool set_certificate(struct http_request *request)
+{
+    CURL *easy = request->easy;
+    const struct http_config *config = &request->http->config;
+    if (!config->cert_file)
+        return true;
+    return !curl_easy_setopt(easy, CURLOPT_SSLCERT, config->cert_file) &&
+           !curl_easy_setopt(easy, CURLOPT_SSLKEY, config->cert_key_file) &&
+           !curl_easy_setopt(easy, CURLOPT_KEYPASSWD, "");
+}
+
 static bool set_tls(struct http_request *request)
 {
     CURL *easy = request->easy;
@@ -192,7 +204,7 @@ static bool set_tls(struct http_request *request)
            !curl_easy_setopt(easy, CURLOPT_TLS13_CIPHERS, CIPHERS_1_3) &&
            !curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L) &&
            !curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L) &&
-           !curl_easy_setopt(easy, CURLOPT_SHARE, request->http->share);
+           !curl_easy_setopt(easy, CURLOPT_SHARE, request->http->share) && set_certificate(request);
 }
 
 /* ---- what is sent ---- */

@@ -173,10 +173,10 @@ static int do_login(struct store *store, struct store_login *login, struct err *
         rc = check_login(store, &login->channel, err);
     if (rc == 0)
         rc = put_channel(store, &login->channel, &state, err);
-    if (rc == 0)
+    if (rc == 0 && login->seal)
         rc = seal_token(store, login, err);
     if (rc == 0)
-        rc = trail_channel(store, &login->channel, "operator", "login", err);
+        rc = trail_channel(store, &login->channel, "operator", login->seal ? "login" : "imported", err);
     if (rc < 0 || state != CHANNEL_AUTH)
         return rc;
     struct channel_change change = {

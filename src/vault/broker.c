@@ -170,7 +170,7 @@ static void refused(struct broker *broker, const struct message *error)
 static bool is_answer_to(const struct question *question, const struct message *answer)
 {
     bool may_be_error = question->expects == MESSAGE_CLIENT || question->expects == MESSAGE_CHANNEL ||
-                        question->expects == MESSAGE_REMOVED;
+                        question->expects == MESSAGE_REMOVED || question->expects == MESSAGE_PROBED;
     return answer->type == question->expects || (may_be_error && answer->type == MESSAGE_ERROR);
 }
 
@@ -417,6 +417,11 @@ static bool build_config(struct broker *broker, const struct broker_config *conf
     message_put_text(&out, config->cdn_key_id);
     message_put_text(&out, config->cdn_sign_hosts);
     message_put_number(&out, config->cdn_sign_hash);
+    message_put_text(&out, config->service.url);
+    message_put_text(&out, config->service.ca_file);
+    message_put_text(&out, config->service.cert_file);
+    message_put_text(&out, config->service.key_file);
+    message_put_text(&out, config->service.bearer_file);
     return message_finish(&out, &broker->config, &broker->config_len);
 }
 

@@ -22,6 +22,7 @@
 #include "store/store.h"
 #include "vault/cloudfront.h"
 #include "vault/seal.h"
+#include "vault/service.h"
 
 /* Everything the child needs, sent to it as its first message; texts stay with the caller during
  * broker_open(). */
@@ -32,6 +33,7 @@ struct broker_config {
     const char *ca_file; /* NULL: the system's */
     const char *proxy;   /* NULL: none */
     bool allow_plain_loopback;
+    struct service_config service; /* url NULL or "": logins are kept in the store */
     const char *executable;   /* run as `sluice broker`; calls broker_main() with descriptor 3, its socket */
     enum log_level log_level; /* 0: info */
     enum log_format log_format;
@@ -111,6 +113,15 @@ struct broker_login {
 /* Exchanges the code, checks scopes (K07) and whose channel it is (K09), seals and stores the refresh token.
  */
 int broker_channel_login(struct broker *broker, const struct broker_login *login, struct store_channel *ret,
+                         struct err *err) MUST_CHECK;
+/* Takes over a channel whose login the token service keeps: asks it for a token, asks YouTube whose channel
+ * that is, and stores the channel; or lifts its `channel_auth` if it is known already. ERR_USAGE without a
+ * token service. `expect_channel`: as for a login. */
+int broker_channel_adopt(struct broker *broker, const char *tenant, int64_t client_id, const char *channel,
+                         const char *expect_channel, struct store_channel *ret, struct err *err) MUST_CHECK;
+/* Asks the token service whether it is there and knows us. *ret_status: its HTTP status (200: yes), 0 if it
+ * cannot be reached; the message says more. ERR_USAGE: there is none. */
+int broker_service_probe(struct broker *broker, int *ret_status, char ret_message[MESSAGE_SIZE],
                          struct err *err) MUST_CHECK;
 /* Removes the channel from the store (ERR_EXISTS while it has jobs), then, if `revoke`, its token at Google:
  * best effort, *ret_revoked tells. */

@@ -230,6 +230,44 @@ int broker_channel_login(struct broker *broker, const struct broker_login *login
     return call_and_wait(broker, &out, MESSAGE_CHANNEL, &call);
 }
 
+int broker_channel_adopt(struct broker *broker, const char *tenant, int64_t client_id, const char *channel,
+                         const char *expect_channel, struct store_channel *ret, struct err *err)
+{
+    struct call call = {.take = take_channel, .ret = ret, .err = err};
+    struct message_out out;
+    message_start(&out, MESSAGE_ADOPT, broker_next_id(broker));
+    message_put_text(&out, tenant);
+    message_put_number(&out, client_id);
+    message_put_text(&out, channel);
+    message_put_text(&out, expect_channel);
+    return call_and_wait(broker, &out, MESSAGE_CHANNEL, &call);
+}
+
+struct probed {
+    int status;
+    char *message;
+};
+
+static void take_probed(void *ret, const struct message *answer)
+{
+    struct probed *probed = ret;
+    probed->status = (int)answer->fields[PROBED_STATUS].number;
+    text_copy(probed->message, MESSAGE_SIZE, answer->fields[PROBED_MESSAGE].text);
+}
+
+int broker_service_probe(struct broker *broker, int *ret_status, char ret_message[MESSAGE_SIZE],
+                         struct err *err)
+{
+    struct probed probed = {.message = ret_message};
+    struct call call = {.take = take_probed, .ret = &probed, .err = err};
+    struct message_out out;
+    message_start(&out, MESSAGE_PROBE, broker_next_id(broker));
+    message_put_number(&out, 0);
+    int code = call_and_wait(broker, &out, MESSAGE_PROBED, &call);
+    *ret_status = probed.status;
+    return code;
+}
+
 static void take_removal(void *ret, const struct message *answer)
 {
     *(bool *)ret = answer->fields[REMOVED_REVOKED].number != 0;

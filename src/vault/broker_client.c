@@ -6,7 +6,8 @@
 
 static int check_uris(const struct child *child, const struct yt_client_secret *secret, struct err *err)
 {
-    if (!child->allow_plain_loopback && !text_starts_with(secret->token_uri, "https://"))
+    if (!child->allow_plain_loopback && secret->token_uri[0] &&
+        !text_starts_with(secret->token_uri, "https://"))
         return err_set(err, ERR_INVALID, "token_uri is not https");
     return 0;
 }
@@ -27,18 +28,25 @@ static int fill_client(const struct message *ask, const struct yt_client_secret 
     return 0;
 }
 
-/* The row's id is part of what the secret is sealed for: put first, then set, in one transaction. */
-static int store_both(struct child *child, struct store_client *client, const char *secret, struct err *err)
+/* The row's id is part of what the secret is sealed for. */
+static int store_secret(struct child *child, const struct store_client *client, const char *secret,
+                        struct err *err)
 {
     struct row_place place;
     struct buf sealed AUTO_BUF = BUF_INIT(VAULT_SEALED_MAX);
-    int code = store_client_put(child->store, client, err);
-    if (code != 0)
-        return code;
     place_of_client(&place, client->tenant_id, client->id);
     vault_seal(child->key, &place.place, secret, strlen(secret), &sealed);
-    code = store_client_set_secret(child->store, client->id,
+    return store_client_set_secret(child->store, client->id,
                                    (struct blob){.data = sealed.data, .len = sealed.len}, err);
+}
+
+/* In one transaction. With a token service no secret is needed, and none is stored: one that is there stays.
+ */
+static int store_both(struct child *child, struct store_client *client, const char *secret, struct err *err)
+{
+    int code = store_client_put(child->store, client, err);
+    if (code == 0 && !child->service)
+        code = store_secret(child, client, secret, err);
     return code != 0 ? code : store_client_get(child->store, client->id, client, err);
 }
 
@@ -47,8 +55,8 @@ static int import(struct child *child, const struct message *ask, struct store_c
     struct secret memory AUTO_SECRET = {0};
     secret_reserve(&memory, sizeof(struct yt_client_secret));
     struct yt_client_secret *secret = (struct yt_client_secret *)memory.data;
-    int code =
-        yt_parse_client_secret(ask->fields[IMPORT_JSON].text, ask->fields[IMPORT_JSON].len, secret, err);
+    int code = yt_parse_client_secret(ask->fields[IMPORT_JSON].text, ask->fields[IMPORT_JSON].len,
+                                      !child->service, secret, err);
     if (code == 0)
         code = check_uris(child, secret, err);
     if (code == 0)

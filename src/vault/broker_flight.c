@@ -1,5 +1,6 @@
 /*
- * One flight: from a sealed refresh token to an access token that is proven to be the channel's.
+ * One flight: from a sealed refresh token to an access token that is proven to be the channel's. (From a
+ * token service: broker_flight_service.c, which shares the end of it.)
  *
  * The order matters: a new refresh token is stored before the access token that came with it is used at all
  * (K06), and no access token leaves this process before channels.list has named the channel (K09).
@@ -11,21 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "vault/tokens.h"
-
-struct flight {
-    struct child *child;
-    struct token_entry *entry;
-    struct store_channel channel;
-    struct store_client client;
-    struct gate *gate; /* NULL: not passed */
-    unsigned char row[ROW_DIGEST_BYTES];
-    unsigned char secret_row[ROW_DIGEST_BYTES];
-    bool has_row;
-    char scopes[512];
-    struct secret access;
-    int64_t expires_at_mono_ms;
-};
+#include "vault/flight.h"
 
 /* ---- the end ---- */
 
@@ -51,7 +38,7 @@ static void tell(const struct flight *flight, enum token_result result, const ch
         audit_write(flight->child, &audit);
 }
 
-static void land(struct flight *flight, enum token_result result, const char *message, int http_status,
+void flight_land(struct flight *flight, enum token_result result, const char *message, int http_status,
                  int64_t retry_after_ms)
 {
     tell(flight, result, message, http_status);
@@ -60,7 +47,8 @@ static void land(struct flight *flight, enum token_result result, const char *me
                               .retry_after_ms = retry_after_ms,
                               .access = &flight->access,
                               .life_ms = flight->expires_at_mono_ms - clock_mono_ms(),
-                              .row = flight->has_row ? flight->row : NULL};
+                              .row = flight->has_row ? flight->row : NULL,
+                              .is_fresh = flight->is_fresh || !flight->child->service};
     tokens_landed(flight->entry, &landing);
     secret_release(&flight->access);
     mem_free(flight);
@@ -72,7 +60,7 @@ static void land_err(struct flight *flight, const struct err *err)
                                : err->code == ERR_NOT_FOUND ? TOKEN_NONE
                                : err->code == ERR_AUTH      ? TOKEN_CLIENT
                                                             : TOKEN_TRANSIENT;
-    land(flight, result, err->message, 0, -1);
+    flight_land(flight, result, err->message, 0, -1);
 }
 
 /* ---- whose channel (K09) ---- */
@@ -82,7 +70,7 @@ static void land_verified(struct flight *flight)
     struct token_entry *entry = flight->entry;
     entry->is_verified = true;
     memcpy(entry->verified_row, flight->row, sizeof(entry->verified_row));
-    land(flight, TOKEN_OK, "", 0, -1);
+    flight_land(flight, TOKEN_OK, "", 0, -1);
 }
 
 static void whose_is_known(void *ctx, const struct whose *whose)
@@ -93,22 +81,31 @@ static void whose_is_known(void *ctx, const struct whose *whose)
         land_verified(flight);
         return;
     }
-    if (whose->result != TOKEN_OK && whose->result != TOKEN_NONE) {
-        land(flight, whose->result, whose->message, whose->http_status, whose->retry_after_ms);
+    /* A service may keep tokens: only a fresh one that YouTube refuses speaks of the login. */
+    if (whose->result == TOKEN_REVOKED && flight->child->service && !flight->is_fresh) {
+        flight->is_fresh = true;
+        flight_ask_service(flight);
         return;
     }
-    snprintf(message, sizeof(message), "the stored login is for %s%s, but channel %s is %s: log in again",
+    if (whose->result != TOKEN_OK && whose->result != TOKEN_NONE) {
+        flight_land(flight, whose->result, whose->message, whose->http_status, whose->retry_after_ms);
+        return;
+    }
+    bool is_of_service = flight->child->service != NULL;
+    snprintf(message, sizeof(message), "the %s is for %s%s, but channel %s is %s: %s",
+             is_of_service ? "token service's token" : "stored login",
              whose->channel.id[0] ? "the YouTube channel " : "an account without a channel",
-             whose->channel.id, flight->channel.name, flight->channel.yt_channel_id);
-    land(flight, TOKEN_WRONG_CHANNEL, message, whose->http_status, -1);
+             whose->channel.id, flight->channel.name, flight->channel.yt_channel_id,
+             is_of_service ? "mend it there" : "log in again");
+    flight_land(flight, TOKEN_WRONG_CHANNEL, message, whose->http_status, -1);
 }
 
-static void verify(struct flight *flight)
+void flight_verify(struct flight *flight)
 {
     const struct token_entry *entry = flight->entry;
     struct err err = {0};
     if (entry->is_verified && memcmp(entry->verified_row, flight->row, sizeof(flight->row)) == 0)
-        land(flight, TOKEN_OK, "", 0, -1);
+        flight_land(flight, TOKEN_OK, "", 0, -1);
     else if (ask_whose(flight->child, &flight->access, flight->client.id, flight->channel.id, whose_is_known,
                        flight, &err) != 0)
         land_err(flight, &err);
@@ -189,13 +186,13 @@ static void take_reply(struct flight *flight, const struct yt_token_reply *reply
     if (missing) {
         snprintf(message, sizeof(message), "the login lacks %s: log in again and leave every box ticked",
                  missing);
-        land(flight, TOKEN_SCOPE, message, 200, -1);
+        flight_land(flight, TOKEN_SCOPE, message, 200, -1);
         return;
     }
     secret_set(&flight->access, reply->access_token, strlen(reply->access_token));
     /* Counted from before the request: the endpoint's clock began somewhere in between. */
     flight->expires_at_mono_ms = clock_mono_ms() - elapsed_ms + reply->expires_in_ms;
-    verify(flight);
+    flight_verify(flight);
 }
 
 static void take_refusal(struct flight *flight, const struct yt_token_reply *reply, int http_status)
@@ -207,7 +204,7 @@ static void take_refusal(struct flight *flight, const struct yt_token_reply *rep
         gate_failed(flight->gate, now_mono_ms, reply->retry_after_ms);
     else
         gate_passed(flight->gate);
-    land(flight, reply->result, reply->message, http_status, reply->retry_after_ms);
+    flight_land(flight, reply->result, reply->message, http_status, reply->retry_after_ms);
 }
 
 static void refresh_ended(void *ctx, const struct http_reply *reply)
@@ -215,7 +212,7 @@ static void refresh_ended(void *ctx, const struct http_reply *reply)
     struct flight *flight = ctx;
     if (reply->end != HTTP_OK) {
         gate_failed(flight->gate, clock_mono_ms(), -1);
-        land(flight, TOKEN_TRANSIENT, reply->message, 0, -1);
+        flight_land(flight, TOKEN_TRANSIENT, reply->message, 0, -1);
         return;
     }
     struct secret memory AUTO_SECRET = {0};
@@ -238,19 +235,25 @@ static void refresh(struct flight *flight, const struct secret *client_secret, c
     buf_wipe(&form);
     if (code != 0) {
         gate_refused(flight->gate, flight->secret_row, clock_mono_ms(), err.message);
-        land(flight, TOKEN_CLIENT, err.message, 0, -1);
+        flight_land(flight, TOKEN_CLIENT, err.message, 0, -1);
     }
 }
 
 /* ---- the start ---- */
 
+int flight_load_channel(struct flight *flight, struct err *err)
+{
+    int code = store_channel_get(flight->child->store, flight->entry->channel_id, &flight->channel, err);
+    if (code == 0 && flight->channel.tenant_id != flight->entry->tenant_id)
+        return err_set(err, ERR_NOT_FOUND, "the channel belongs to another tenant");
+    return code;
+}
+
 static int load(struct flight *flight, struct secret *ret_client_secret, struct secret *ret_token,
                 struct err *err)
 {
     struct store *store = flight->child->store;
-    int code = store_channel_get(store, flight->entry->channel_id, &flight->channel, err);
-    if (code == 0 && flight->channel.tenant_id != flight->entry->tenant_id)
-        return err_set(err, ERR_NOT_FOUND, "the channel belongs to another tenant");
+    int code = flight_load_channel(flight, err);
     /* One that an earlier flight could not store comes before anything else. */
     if (code == 0 && flight->entry->unsaved.data)
         code = save_rotated(flight, err);
@@ -265,25 +268,33 @@ static int load(struct flight *flight, struct secret *ret_client_secret, struct 
     return code;
 }
 
-void flight_start(struct child *child, struct token_entry *entry)
+static void start_refresh(struct flight *flight)
 {
-    struct flight *flight = mem_alloc(sizeof(*flight));
     struct secret client_secret AUTO_SECRET = {0};
     struct secret token AUTO_SECRET = {0};
     struct err err = {0};
     enum token_result result;
     const char *message;
     int64_t wait_ms;
-    flight->child = child;
-    flight->entry = entry;
     if (load(flight, &client_secret, &token, &err) != 0) {
         land_err(flight, &err);
         return;
     }
-    flight->gate = gate_of(entry->tokens, flight->client.id);
+    flight->gate = gate_of(flight->entry->tokens, flight->client.id);
     if (!gate_may_pass(flight->gate, flight->secret_row, clock_mono_ms(), &result, &message, &wait_ms)) {
-        land(flight, result, message, 0, wait_ms);
+        flight_land(flight, result, message, 0, wait_ms);
         return;
     }
     refresh(flight, &client_secret, &token);
+}
+
+void flight_start(struct child *child, struct token_entry *entry)
+{
+    struct flight *flight = mem_alloc(sizeof(*flight));
+    flight->child = child;
+    flight->entry = entry;
+    if (child->service)
+        flight_start_with_service(flight);
+    else
+        start_refresh(flight);
 }

@@ -21,8 +21,9 @@ struct login {
     char name[NAME_SIZE];
     char expect[YT_CHANNEL_SIZE];
     char scopes[512];
-    struct secret refresh;
+    struct secret refresh; /* none: the token service keeps the login */
     struct secret access;
+    bool is_fresh; /* of the token service */
 };
 
 static void login_end(struct login *login, const struct err *err)
@@ -96,7 +97,7 @@ static int store_login(struct login *login, const struct yt_channel *channel, st
     struct store_login row = {
         .channel = {.tenant_id = login->client.tenant_id, .client_id = login->client.id},
         .scopes = login->scopes,
-        .seal = seal_refresh,
+        .seal = login->refresh.data ? seal_refresh : NULL,
         .seal_ctx = &seal,
         .key_id = vault_key_id(child->key)};
     text_copy(row.channel.name, sizeof(row.channel.name), login->name);
@@ -123,12 +124,21 @@ static int bind_channel(struct login *login, const struct whose *whose, struct s
     return code != 0 ? code : store_login(login, &whose->channel, ret, err);
 }
 
+static int ask_service_for(struct login *login, struct err *err);
+
 static void whose_is_known(void *ctx, const struct whose *whose)
 {
     struct login *login = ctx;
     struct child *child = login->child;
     struct store_channel channel;
     struct err err = {0};
+    /* As in a flight: one that the service kept may have ended. */
+    if (whose->result == TOKEN_REVOKED && child->service && !login->is_fresh) {
+        login->is_fresh = true;
+        if (ask_service_for(login, &err) != 0)
+            login_end(login, &err);
+        return;
+    }
     if (bind_channel(login, whose, &channel, &err) != 0) {
         login_end(login, &err);
         return;
@@ -200,6 +210,67 @@ static int exchange(struct login *login, const struct message *ask, struct err *
     return code;
 }
 
+/* ---- or the token service has the login ---- */
+
+static int service_error(const struct service_reply *reply, struct err *err)
+{
+    enum token_result result = reply->token.result;
+    int code = result == TOKEN_NONE ? ERR_NOT_FOUND : result == TOKEN_TRANSIENT ? ERR_IO : ERR_AUTH;
+    return err_set(err, reply->http_status == 401 ? ERR_AUTH : code, "the token service: %s",
+                   reply->token.message);
+}
+
+static int check_service_reply(const struct login *login, const struct service_reply *reply, struct err *err)
+{
+    if (reply->token.result != TOKEN_OK)
+        return service_error(reply, err);
+    const char *missing = reply->token.scope[0] ? yt_missing_scope(reply->token.scope) : NULL;
+    if (missing)
+        return err_set(err, ERR_AUTH, "the token service's token lacks %s", missing);
+    struct yt_channel told = {.title = ""};
+    text_copy(told.id, sizeof(told.id), reply->channel_id);
+    return told.id[0] ? check_channel(login, &told, err) : 0;
+}
+
+static void service_answered(void *ctx, const struct service_reply *reply)
+{
+    struct login *login = ctx;
+    struct err err = {0};
+    int code = check_service_reply(login, reply, &err);
+    if (code == 0) {
+        secret_set(&login->access, reply->token.access_token, strlen(reply->token.access_token));
+        code = ask_whose(login->child, &login->access, login->client.id, login->known.id, whose_is_known,
+                         login, &err);
+    }
+    if (code != 0)
+        login_end(login, &err);
+}
+
+static int ask_service_for(struct login *login, struct err *err)
+{
+    const struct service_ask ask = {.tenant = login->client.tenant,
+                                    .channel = login->name,
+                                    .yt_channel_id =
+                                        login->known.id ? login->known.yt_channel_id : login->expect,
+                                    .is_fresh_wanted = login->is_fresh};
+    return ask_service(login->child, &ask, service_answered, login, err);
+}
+
+/* ---- the start ---- */
+
+static int check_kind(const struct child *child, const struct message *ask, struct err *err)
+{
+    if (ask->type == MESSAGE_LOGIN && child->service)
+        return err_set(err, ERR_USAGE,
+                       "the token service keeps the logins: log the channel in there, then take it over with "
+                       "`sluice channel import`");
+    if (ask->type == MESSAGE_ADOPT && !child->service)
+        return err_set(err, ERR_USAGE,
+                       "there is no token service to import it from: set token_service, or log the channel "
+                       "in with `sluice channel login`");
+    return 0;
+}
+
 static int prepare(struct login *login, const struct message *ask, struct err *err)
 {
     struct store *store = login->child->store;
@@ -227,9 +298,11 @@ void login_start(struct child *child, const struct message *ask)
     login->child = child;
     login->id = ask->id;
     child->busy_count++;
-    int code = prepare(login, ask, &err);
+    int code = check_kind(child, ask, &err);
     if (code == 0)
-        code = exchange(login, ask, &err);
+        code = prepare(login, ask, &err);
+    if (code == 0)
+        code = child->service ? ask_service_for(login, &err) : exchange(login, ask, &err);
     if (code != 0)
         login_end(login, &err);
 }

@@ -162,6 +162,18 @@ static int open_http(struct child *child, const struct message *config, struct e
     return http_open(&child->loop, &http, &child->http, err);
 }
 
+static int open_service(struct child *child, const struct message *config, struct err *err)
+{
+    const struct service_config service = {
+        .url = config->fields[CONFIG_SERVICE_URL].text,
+        .ca_file = or_null(config->fields[CONFIG_SERVICE_CA_FILE].text),
+        .cert_file = or_null(config->fields[CONFIG_SERVICE_CERT_FILE].text),
+        .key_file = or_null(config->fields[CONFIG_SERVICE_KEY_FILE].text),
+        .bearer_file = or_null(config->fields[CONFIG_SERVICE_BEARER_FILE].text),
+    };
+    return service.url[0] ? service_open(child, &service, err) : 0;
+}
+
 static int configure(struct child *child, const struct message *config, struct err *err)
 {
     int64_t level = config->fields[CONFIG_LOG_LEVEL].number;
@@ -174,6 +186,8 @@ static int configure(struct child *child, const struct message *config, struct e
         code = store_open(config->fields[CONFIG_STORE].text, STORE_USE, &child->store, err);
     if (code == 0)
         code = open_http(child, config, err);
+    if (code == 0)
+        code = open_service(child, config, err);
     if (code == 0)
         child->tokens = tokens_new(child);
     cdn_signing_set(&child->cdn, config);
@@ -212,6 +226,7 @@ static void be_configured(struct child *child, const struct message *config)
 static void (*const handlers[MESSAGE_TYPE_COUNT])(struct child *child, const struct message *ask) = {
     [MESSAGE_SEAL] = session_seal, [MESSAGE_OPEN] = session_open,    [MESSAGE_IMPORT] = client_import,
     [MESSAGE_LOGIN] = login_start, [MESSAGE_REMOVE] = removal_start, [MESSAGE_SIGN] = url_sign,
+    [MESSAGE_ADOPT] = login_start, [MESSAGE_PROBE] = probe_start,
 };
 
 static bool is_idle(const struct child *child)
@@ -299,12 +314,14 @@ static void child_close(struct child *child)
     child->is_closing = true;
     if (child->http)
         http_close(child->http); /* ends what is under way: flights land, logins are answered */
+    service_stop(child->service);
     link_close(child->link);
     child->link = NULL;
     uv_close((uv_handle_t *)&child->tick, NULL);
     uv_run(&child->loop, UV_RUN_DEFAULT);
     uv_loop_close(&child->loop);
     tokens_free(child->tokens);
+    service_free(child->service);
     store_close(child->store);
     vault_key_free(child->key);
     mem_free(child->api_root);

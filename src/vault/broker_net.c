@@ -35,7 +35,7 @@ int post_form(struct child *child, const char *url, const struct buf *form,
                       &request, err);
 }
 
-static struct yt_http reply_for_youtube(const struct http_reply *reply)
+struct yt_http reply_for_youtube(const struct http_reply *reply)
 {
     return (struct yt_http){.status = reply->status,
                             .headers = reply->headers,

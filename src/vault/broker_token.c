@@ -223,6 +223,7 @@ static void wait_for_flight(struct token_entry *entry, const struct token_waiter
     *waiter = *ask;
     waiter->next = entry->waiters;
     entry->waiters = waiter;
+    entry->wants_fresh = entry->wants_fresh || ask->fresh;
     if (!entry->in_flight)
         want_flight(entry);
 }
@@ -351,8 +352,9 @@ static void take_access(struct token_entry *entry, const struct landing *landing
 {
     /* Tokens that were got together are not renewed together (L03). */
     int64_t early_ms = jitter_between(landing->life_ms / 12, landing->life_ms / 6, random_u64());
+    /* A token service may hand out the one that is here already. */
+    entry->serial += !secret_equals(&entry->access, landing->access);
     secret_move(&entry->access, landing->access);
-    entry->serial++;
     entry->expires_at_mono_ms = now_mono_ms + landing->life_ms;
     entry->renew_at_mono_ms = entry->expires_at_mono_ms - early_ms;
     entry->pause = (struct pause){0};
@@ -388,6 +390,32 @@ static void answer_waiter(struct token_entry *entry, const struct token_waiter *
                        landing->message);
 }
 
+/* It asked for a fresh one while a flight was aloft that could bring the old one, and did. */
+static bool must_wait_on(const struct token_entry *entry, const struct token_waiter *waiter,
+                         const struct landing *landing)
+{
+    return landing->result == TOKEN_OK && !landing->is_fresh && waiter->fresh &&
+           serial_of(entry, waiter->job) == entry->serial;
+}
+
+/* Those that stay are the entry's waiters again. */
+static void answer_waiters(struct token_entry *entry, const struct landing *landing)
+{
+    struct token_waiter *waiters = entry->waiters;
+    entry->waiters = NULL;
+    while (waiters) {
+        struct token_waiter *waiter = waiters;
+        waiters = waiter->next;
+        if (must_wait_on(entry, waiter, landing)) {
+            waiter->next = entry->waiters;
+            entry->waiters = waiter;
+            continue;
+        }
+        answer_waiter(entry, waiter, landing);
+        mem_free(waiter);
+    }
+}
+
 void tokens_landed(struct token_entry *entry, const struct landing *landing)
 {
     struct tokens *tokens = entry->tokens;
@@ -395,15 +423,11 @@ void tokens_landed(struct token_entry *entry, const struct landing *landing)
     entry->in_flight = false;
     tokens->aloft_count--;
     settle(entry, landing);
-    struct token_waiter *waiters = entry->waiters;
-    entry->waiters = NULL;
-    while (waiters) {
-        struct token_waiter *waiter = waiters;
-        waiters = waiter->next;
-        answer_waiter(entry, waiter, landing);
-        mem_free(waiter);
-    }
-    if (entry->is_forgotten) {
+    answer_waiters(entry, landing);
+    entry->wants_fresh = entry->waiters != NULL;
+    if (entry->waiters) {
+        want_flight(entry); /* what is to be forgotten stays for its landing */
+    } else if (entry->is_forgotten) {
         entry->is_forgotten = false;
         tokens_forget(tokens, entry->channel_id);
     }

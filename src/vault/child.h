@@ -4,12 +4,12 @@
  *
  * broker_main.c     start, hardening, configuration, dispatch, end
  * broker_token.c    access tokens on request: leases, cache, who waits for which flight
- * broker_flight.c   one flight: refresh, rotation, whose channel
+ * broker_flight.c   one flight: refresh, rotation, whose channel; broker_flight_service.c: to a token service
  * broker_gate.c     when not to ask a token endpoint
  * broker_login.c    a code becomes a sealed refresh token; broker_client.c imports clients, broker_removal.c
  *                   removes channels
  * broker_rows.c     sealed rows and sessions
- * broker_net.c      what goes over the network
+ * broker_net.c      what goes over the network; broker_service.c: to a token service
  *
  * The parent's side is broker.c and broker_calls.c; link.c and message.c belong to both.
  */
@@ -23,8 +23,10 @@
 #include "vault/cloudfront.h"
 #include "vault/link.h"
 #include "vault/seal.h"
+#include "vault/service.h"
 #include "youtube/youtube.h"
 
+struct service;
 struct tokens;
 
 /* How URLs of CDNs are signed; texts owned. */
@@ -42,6 +44,7 @@ struct child {
     struct vault_key *key;
     struct store *store;
     struct http *http;
+    struct service *service; /* NULL: logins are in the store */
     char *api_root;
     bool allow_plain_loopback;
     struct tokens *tokens;
@@ -72,7 +75,8 @@ void cdn_signing_release(struct cdn_signing *cdn);
 
 /* ---- requests that need the network ---- */
 
-void login_start(struct child *child, const struct message *ask);
+void login_start(struct child *child, const struct message *ask); /* LOGIN and ADOPT */
+void probe_start(struct child *child, const struct message *ask);
 void removal_start(struct child *child, const struct message *ask);
 
 /* ---- sealed rows ---- */
@@ -100,6 +104,7 @@ int open_refresh_token(struct child *child, const struct store_channel *channel,
 /* POST of a form. `done` as in http.h; not called where this returns an error. */
 int post_form(struct child *child, const char *url, const struct buf *form,
               void (*done)(void *ctx, const struct http_reply *reply), void *ctx, struct err *err) MUST_CHECK;
+struct yt_http reply_for_youtube(const struct http_reply *reply);
 /* A token endpoint's reply in locked memory: struct yt_token_reply inside. */
 struct yt_token_reply *read_token_reply(const struct http_reply *reply, struct secret *ret);
 
@@ -116,6 +121,18 @@ struct whose {
 int ask_whose(struct child *child, const struct secret *access, int64_t client_id, int64_t channel_id,
               void (*done)(void *ctx, const struct whose *whose), void *ctx, struct err *err) MUST_CHECK;
 void count_whose(struct child *child, int64_t client_id, int64_t channel_id);
+
+/* ---- the token service ---- */
+
+/* Checks the configuration as well. Where it fails, what was opened is in child->service all the same. */
+int service_open(struct child *child, const struct service_config *config, struct err *err) MUST_CHECK;
+void service_stop(struct service *service); /* ends what is under way; NULL is fine */
+void service_free(struct service *service); /* after the loop has run once more */
+/* `done` comes once, later; its reply is in locked memory and lives as long as the call. What only the
+ * operator can mend is logged as an error. */
+int ask_service(struct child *child, const struct service_ask *ask,
+                void (*done)(void *ctx, const struct service_reply *reply), void *ctx,
+                struct err *err) MUST_CHECK;
 
 /* ---- the audit trail ---- */
 

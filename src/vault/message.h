@@ -15,7 +15,7 @@
 #include "base/err.h"
 #include "vault/secret.h"
 
-enum { MESSAGE_LEN_MAX = 65536, MESSAGE_HEAD_BYTES = 4, MESSAGE_FIELDS_MAX = 14 };
+enum { MESSAGE_LEN_MAX = 65536, MESSAGE_HEAD_BYTES = 4, MESSAGE_FIELDS_MAX = 17 };
 
 /* Requests, answered with the same id: by their answer, or by ERROR. */
 enum message_type {
@@ -25,7 +25,9 @@ enum message_type {
     MESSAGE_OPEN,   /* answered by OPENED */
     MESSAGE_IMPORT, /* answered by CLIENT or ERROR */
     MESSAGE_LOGIN,  /* answered by CHANNEL or ERROR */
+    MESSAGE_ADOPT,  /* answered by CHANNEL or ERROR */
     MESSAGE_REMOVE, /* answered by REMOVED or ERROR */
+    MESSAGE_PROBE,  /* answered by PROBED or ERROR */
     MESSAGE_SIGN,   /* answered by SIGNED */
     MESSAGE_HELLO,
     MESSAGE_TOKEN_ANSWER,
@@ -34,6 +36,7 @@ enum message_type {
     MESSAGE_CLIENT,
     MESSAGE_CHANNEL,
     MESSAGE_REMOVED,
+    MESSAGE_PROBED,
     MESSAGE_SIGNED,
     MESSAGE_ERROR,
     MESSAGE_TYPE_COUNT
@@ -53,12 +56,18 @@ enum {
     CONFIG_CDN_KEY_FILE,
     CONFIG_CDN_KEY_ID,
     CONFIG_CDN_SIGN_HOSTS,
-    CONFIG_CDN_SIGN_HASH
+    CONFIG_CDN_SIGN_HASH,
+    CONFIG_SERVICE_URL,
+    CONFIG_SERVICE_CA_FILE,
+    CONFIG_SERVICE_CERT_FILE,
+    CONFIG_SERVICE_KEY_FILE,
+    CONFIG_SERVICE_BEARER_FILE
 };
 enum { ASK_TENANT_ID, ASK_CHANNEL_ID, ASK_JOB, ASK_EPOCH, ASK_FRESH };
 enum { SEAL_TENANT_ID, SEAL_JOB, SEAL_URL };
 enum { OPEN_TENANT_ID, OPEN_JOB, OPEN_SEALED };
 enum { IMPORT_TENANT, IMPORT_NAME, IMPORT_JSON };
+/* ADOPT has the first four of these. */
 enum {
     LOGIN_TENANT,
     LOGIN_CLIENT_ID,
@@ -104,6 +113,8 @@ enum {
     GOT_CHANNEL_HAS_TOKEN
 };
 enum { REMOVED_REVOKED };
+enum { PROBE_WHAT }; /* 0: the token service */
+enum { PROBED_STATUS, PROBED_MESSAGE };
 enum { SIGNED_RESULT, SIGNED_URL, SIGNED_MESSAGE };
 enum { ERROR_CODE, ERROR_MESSAGE };
 

@@ -31,7 +31,8 @@ int64_t pause_left_ms(const struct pause *pause, int64_t now_mono_ms);
 
 /* ---- clients ---- */
 
-/* What was learned about an OAuth client: refused for good (K04), or its endpoint is in trouble (K02). */
+/* What was learned about an OAuth client: refused for good (K04), or its endpoint is in trouble (K02). A
+ * token service is in trouble for all clients alike: its gate has the id 0. */
 struct gate {
     struct gate *next;
     int64_t client_id;
@@ -75,7 +76,8 @@ struct token_entry {
     uint32_t handout_count;
 
     struct token_waiter *waiters;
-    bool in_flight; /* or waiting for its start */
+    bool in_flight;   /* or waiting for its start */
+    bool wants_fresh; /* one of them met a 401 with `access`; the next flight to start takes note */
     struct token_entry *next_to_start;
     bool is_forgotten; /* drop what the present flight brings */
 
@@ -101,6 +103,7 @@ struct landing {
     struct secret *access;    /* OK: taken */
     int64_t life_ms;          /* OK: from now on */
     const unsigned char *row; /* digest of the sealed refresh token; NULL: not read */
+    bool is_fresh;            /* OK: nobody had this token before */
 };
 /* Loads, refreshes, stores a new refresh token, checks whose channel it is; ends in tokens_landed() exactly
  * once, perhaps from within. */

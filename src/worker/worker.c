@@ -186,6 +186,11 @@ struct broker_config worker_broker_config(const struct settings *settings)
         .ca_file = settings->ca_file,
         .proxy = settings->proxy,
         .allow_plain_loopback = settings->allow_plain_loopback,
+        .service = {.url = settings->token_service,
+                    .ca_file = settings->token_service_ca_file,
+                    .cert_file = settings->token_service_cert_file,
+                    .key_file = settings->token_service_key_file,
+                    .bearer_file = settings->token_service_bearer_file},
         .executable = "/proc/self/exe", /* this very version, whatever took its place on disk meanwhile */
         .log_level = settings->log_level,
         .log_format = settings->log_format,

@@ -64,21 +64,22 @@ static int take_redirect_uri(const json_t *client, struct yt_client_secret *ret,
     return take_text(first, "redirect_uris[0]", ret->redirect_uri, sizeof(ret->redirect_uri), err);
 }
 
-static int take_client(const json_t *client, struct yt_client_secret *ret, struct err *err)
+static int take_client(const json_t *client, bool for_logins, struct yt_client_secret *ret, struct err *err)
 {
     int result = take_text(client, "client_id", ret->client_id, sizeof(ret->client_id), err);
-    if (result == 0)
+    if (result == 0 && for_logins)
         result = take_text(client, "client_secret", ret->client_secret, sizeof(ret->client_secret), err);
-    if (result == 0)
+    if (result == 0 && (for_logins || json_object_get(client, "auth_uri")))
         result = take_uri(client, "auth_uri", ret->auth_uri, sizeof(ret->auth_uri), err);
-    if (result == 0)
+    if (result == 0 && (for_logins || json_object_get(client, "token_uri")))
         result = take_uri(client, "token_uri", ret->token_uri, sizeof(ret->token_uri), err);
     if (result == 0 && json_object_get(client, "project_id"))
         result = take_text(client, "project_id", ret->project_id, sizeof(ret->project_id), err);
     return result < 0 ? result : take_redirect_uri(client, ret, err);
 }
 
-int yt_parse_client_secret(const char *json, size_t len, struct yt_client_secret *ret, struct err *err)
+int yt_parse_client_secret(const char *json, size_t len, bool for_logins, struct yt_client_secret *ret,
+                           struct err *err)
 {
     *ret = (struct yt_client_secret){0};
     json_t *file AUTO_JSON = yt_json_load_file_text(json, len, REPLY_BYTES_MAX, err);
@@ -86,7 +87,7 @@ int yt_parse_client_secret(const char *json, size_t len, struct yt_client_secret
         return err_wrap(err, "client secret");
     const char *kind = "";
     const json_t *client = find_client(file, &kind);
-    int result = client ? take_client(client, ret, err) : refuse_file(file, err);
+    int result = client ? take_client(client, for_logins, ret, err) : refuse_file(file, err);
     if (result < 0) {
         explicit_bzero(ret, sizeof(*ret));
         return err_wrap(err, "client secret");

@@ -152,9 +152,10 @@ struct yt_client_secret {
     char client_secret[256];
 };
 /* A client_secret*.json: top key `installed` or `web`; `web` wins where both have a client_id, as in
- * youtubeuploader. client_id, client_secret, auth_uri and token_uri are required. URIs must be https, or http
- * to loopback; redirect URIs may be of any scheme. ERR_INVALID names the key, never a value. */
-int yt_parse_client_secret(const char *json, size_t len, struct yt_client_secret *ret,
+ * youtubeuploader. client_id, client_secret, auth_uri and token_uri are required; client_id alone where not
+ * `for_logins`, and the secret is then left out of `ret`. URIs must be https, or http to loopback; redirect
+ * URIs may be of any scheme. ERR_INVALID names the key, never a value. */
+int yt_parse_client_secret(const char *json, size_t len, bool for_logins, struct yt_client_secret *ret,
                            struct err *err) MUST_CHECK;
 
 #define YT_SCOPES_DEFAULT                                                                                    \

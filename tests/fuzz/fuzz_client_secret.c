@@ -5,7 +5,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct yt_client_secret client;
     struct err err = {0};
-    int result = yt_parse_client_secret((const char *)data, size, &client, &err);
+    int result = yt_parse_client_secret((const char *)data, size, true, &client, &err);
     CHECK((result == 0) == (err.code == 0));
     CHECK_TEXT(client.kind);
     CHECK_TEXT(client.client_id);

@@ -118,9 +118,32 @@ static void serve_token(struct endpoint *endpoint, int fd, const char *body)
         break;
     case ENDPOINT_OK:
     case ENDPOINT_SMALL_SCOPE:
+    case ENDPOINT_STUBBORN:
         reply_tokens(endpoint, fd, access, is_login);
         break;
     }
+}
+
+/* ---- the token service ---- */
+
+/* It keeps its token until a fresh one is wanted. */
+static void serve_service(struct endpoint *endpoint, int fd, const char *request)
+{
+    char body[512];
+    bool is_ask = strncmp(request, "POST ", 5) == 0;
+    int mode = atomic_load(&endpoint->mode);
+    atomic_fetch_add(&endpoint->service_requests, is_ask);
+    if (is_ask && mode != ENDPOINT_STUBBORN && strstr(request, "\"fresh\":true"))
+        atomic_fetch_add(&endpoint->access_count, 1);
+    usleep((useconds_t)atomic_load(&endpoint->delay_ms) * 1000);
+    snprintf(body, sizeof(body), "{\"access_token\":\"ya29.access-%d\",\"expires_in\":3599}",
+             atomic_load(&endpoint->access_count));
+    if (!strstr(request, "Authorization: Bearer word\r\n"))
+        reply(fd, "401 Unauthorized", "", "{\"error\":\"unauthorized\"}");
+    else if (mode == ENDPOINT_503 || mode == ENDPOINT_503_LATER)
+        reply(fd, "503 Unavailable", mode == ENDPOINT_503 ? "" : "Retry-After: 120\r\n", "");
+    else
+        reply(fd, "200 OK", "", is_ask ? body : "{}");
 }
 
 /* ---- channels.list ---- */
@@ -188,6 +211,9 @@ static void serve(struct endpoint *endpoint, int fd)
         if (strncmp(request, "POST /token ", 12) == 0) {
             atomic_fetch_add(&endpoint->token_requests, 1);
             serve_token(endpoint, fd, body);
+        } else if (strncmp(request, "POST /service ", 14) == 0 ||
+                   strncmp(request, "GET /service ", 13) == 0) {
+            serve_service(endpoint, fd, request);
         } else if (strncmp(request, "POST /revoke ", 13) == 0) {
             atomic_fetch_add(&endpoint->revoke_requests, 1);
             atomic_store(&endpoint->presented, find_presented(body));
@@ -253,5 +279,6 @@ void endpoint_reset(struct endpoint *endpoint)
     atomic_store(&endpoint->token_requests, 0);
     atomic_store(&endpoint->channels_requests, 0);
     atomic_store(&endpoint->revoke_requests, 0);
+    atomic_store(&endpoint->service_requests, 0);
     atomic_store(&endpoint->presented, -1);
 }

@@ -1,6 +1,7 @@
 /*
- * A token endpoint, a revocation endpoint and channels.list for the broker's tests: plain http on a loopback
- * port, in a process of its own (it knows the planted secrets), told what to do through shared memory.
+ * A token endpoint, a revocation endpoint, a token service and channels.list for the broker's tests: plain
+ * http on a loopback port, in a process of its own (it knows the planted secrets), told what to do through
+ * shared memory.
  */
 #ifndef TESTS_VAULT_ENDPOINT_H
 #define TESTS_VAULT_ENDPOINT_H
@@ -21,6 +22,7 @@ enum endpoint_mode {
     ENDPOINT_HUGE_TOKEN,    /* of 1 MB */
     ENDPOINT_NO_REFRESH,    /* a login without refresh token */
     ENDPOINT_ROTATE,        /* each refresh brings the next refresh token */
+    ENDPOINT_STUBBORN,      /* the token service: the same token again, also where a fresh one is wanted */
 };
 
 enum channels_mode {
@@ -36,7 +38,7 @@ struct endpoint {
     /* what to do */
     atomic_int mode;
     atomic_int channels_mode;
-    atomic_int delay_ms;     /* before each reply of the token endpoint */
+    atomic_int delay_ms;     /* before each reply of the token endpoint and the token service */
     atomic_int next_refresh; /* number of the refresh token that a login or a rotation brings */
     char expires_in[32];     /* JSON; "" : 3599 */
     char channel[32];        /* "" : UCone */
@@ -44,7 +46,8 @@ struct endpoint {
     atomic_int token_requests;
     atomic_int channels_requests;
     atomic_int revoke_requests;
-    atomic_int presented; /* number of the refresh token that was presented last; -1: an unknown one */
+    atomic_int service_requests; /* for tokens */
+    atomic_int presented;        /* number of the refresh token that was presented last; -1: an unknown one */
     atomic_int access_count;
     uint16_t port;
     pid_t pid;

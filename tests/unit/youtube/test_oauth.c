@@ -18,7 +18,7 @@ static struct err err;
 static int parse_client(const char *json, struct yt_client_secret *ret)
 {
     err = (struct err){0};
-    return yt_parse_client_secret(json, strlen(json), ret, &err);
+    return yt_parse_client_secret(json, strlen(json), true, ret, &err);
 }
 
 static void a_client_file_of_either_kind_is_read(void **state)
