@@ -299,9 +299,14 @@ static void on_tick(uv_timer_t *timer)
 
 /* ---- life ---- */
 
+static int open_loop(struct child *child, struct err *err)
+{
+    int rc = uv_loop_init(&child->loop);
+    return rc == 0 ? 0 : err_set(err, ERR_INTERNAL, "the event loop cannot be opened: %s", uv_strerror(rc));
+}
+
 static int child_open(struct child *child, int fd, struct err *err)
 {
-    uv_loop_init(&child->loop);
     uv_timer_init(&child->loop, &child->tick);
     child->tick.data = child;
     uv_timer_start(&child->tick, on_tick, TICK_MS, TICK_MS);
@@ -336,6 +341,10 @@ int broker_main(int fd)
     log_setup(LOG_INFO, LOG_LOGFMT);
     vault_start();
     yt_setup();
+    if (open_loop(&child, &err) != 0) {
+        LOG(LOG_ERROR, "the broker cannot start", F_STR("message", err.message));
+        return 1;
+    }
     if (child_open(&child, fd, &err) == 0) {
         uv_run(&child.loop, UV_RUN_DEFAULT);
     } else {

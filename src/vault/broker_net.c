@@ -119,11 +119,16 @@ static void whose_ended(void *ctx, const struct http_reply *reply)
     ask.done(ask.ctx, &whose);
 }
 
+static int charge_whose(struct child *child, int64_t client_id, int64_t channel_id, struct err *err)
+{
+    return store_quota_charge(child->store, client_id, channel_id, BUCKET_UNITS, pacific_day(clock_wall_ms()),
+                              1, err);
+}
+
 void count_whose(struct child *child, int64_t client_id, int64_t channel_id)
 {
     struct err err = {0};
-    if (store_quota_charge(child->store, client_id, channel_id, BUCKET_UNITS, pacific_day(clock_wall_ms()), 1,
-                           &err) != 0)
+    if (charge_whose(child, client_id, channel_id, &err) != 0)
         LOG(LOG_WARN, "a unit of quota could not be counted", F_I64("client", client_id),
             F_STR("message", err.message));
 }
@@ -136,6 +141,9 @@ int ask_whose(struct child *child, const struct secret *access, int64_t client_i
     const char *headers[HEADERS_MAX] = {NULL};
     size_t count = 0;
     static const char head[] = "Authorization: Bearer ";
+    /* What cannot be counted is not asked: the ledger never says less than YouTube (I8). */
+    if (channel_id && charge_whose(child, client_id, channel_id, err) != 0)
+        return err->code;
     secret_reserve(&bearer, sizeof(head) - 1 + access->len);
     memcpy(bearer.data, head, sizeof(head) - 1);
     memcpy(bearer.data + sizeof(head) - 1, access->data, access->len);
@@ -148,8 +156,6 @@ int ask_whose(struct child *child, const struct secret *access, int64_t client_i
     headers[count] = bearer.data;
     struct whose_ask *ask = mem_alloc(sizeof(*ask));
     *ask = (struct whose_ask){.done = done, .ctx = ctx};
-    if (channel_id)
-        count_whose(child, client_id, channel_id);
     struct http_request *started;
     int code = http_start(child->http,
                           &(struct http_exchange){.method = request.method,

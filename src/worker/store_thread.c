@@ -431,7 +431,9 @@ int store_thread_open(uv_loop_t *loop, const struct store_thread_config *config,
     ring_init(&thread->todo, config->requests_max);
     ring_init(&thread->done, config->requests_max);
     thread->answers.data = thread;
-    uv_async_init(loop, &thread->answers, on_answers);
+    rc = uv_async_init(loop, &thread->answers, on_answers);
+    if (rc != 0)
+        return err_set(err, ERR_INTERNAL, "the store's answers cannot be waited for: %s", uv_strerror(rc));
     rc = start_thread(thread);
     if (rc != 0)
         return err_set_errno(err, ERR_INTERNAL, rc, "cannot start the store's thread");

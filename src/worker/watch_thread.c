@@ -110,9 +110,10 @@ int watch_thread_open(uv_loop_t *loop, const char *url, const struct store_reach
     int rc = pipe2(thread->stop, O_CLOEXEC) == 0 ? 0 : errno;
     if (rc == 0) {
         thread->async.data = thread;
-        uv_async_init(loop, &thread->async, on_async);
-        rc = start_thread(thread);
+        rc = -uv_async_init(loop, &thread->async, on_async);
     }
+    if (rc == 0)
+        rc = start_thread(thread);
     if (rc != 0)
         return err_set_errno(err, ERR_INTERNAL, rc, "cannot start the thread that waits for news");
     *ret = thread;

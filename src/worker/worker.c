@@ -382,6 +382,14 @@ static void allow_descriptors(const struct worker *worker)
             F_U64("concurrency", worker->slot_count));
 }
 
+static int open_loop(struct worker *worker, struct err *err)
+{
+    int rc = uv_loop_init(&worker->loop); /* takes descriptors, of which there may be none (X04) */
+    if (rc != 0)
+        return err_set(err, ERR_INTERNAL, "the event loop cannot be opened: %s", uv_strerror(rc));
+    return 0;
+}
+
 int worker_run(const struct settings *settings, const struct worker_options *options, bool *ret_interrupted,
                struct err *err)
 {
@@ -392,9 +400,13 @@ int worker_run(const struct settings *settings, const struct worker_options *opt
     set_size(worker);
     allow_descriptors(worker);
     signal(SIGPIPE, SIG_IGN);
-    uv_loop_init(&worker->loop);
+    int rc = open_loop(worker, err);
+    if (rc != 0) {
+        mem_free(worker);
+        return rc;
+    }
     worker->started_at_mono_ms = clock_mono_ms();
-    int rc = options->begin ? options->begin(options->begin_ctx, err) : 0;
+    rc = options->begin ? options->begin(options->begin_ctx, err) : 0;
     if (rc == 0)
         rc = open_all(worker, err);
     if (rc == 0) {

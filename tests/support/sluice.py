@@ -34,6 +34,10 @@ FAST = {"retry_base_ms": "20", "retry_cap_ms": "200"}
 WITHOUT_LEAK_CHECK = {"ASAN_OPTIONS": ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"), "detect_leaks=0"]))}
 
 
+# See preload.c.
+PRELOAD = str(pathlib.Path(os.environ.get("SLUICE_BUILD", ROOT / "build")) / "tests" / "support" / "libpreload.so")
+
+
 def program():
     return str(pathlib.Path(os.environ.get("SLUICE_BUILD", ROOT / "build")) / "src" / "cli" / "sluice")
 

@@ -1,0 +1,128 @@
+"""X04: no memory, few descriptors, a small stack, the OOM killer. Where a process ends of it, the next one goes on."""
+
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from job_fixtures import *  # noqa: E402, F403
+from sluice import PRELOAD, program, until  # noqa: E402
+
+SEED = int(os.environ.get("SLUICE_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
+# How many allocations of each process are let fail, one at a time; "all": every one, which takes hours.
+WANTED = os.environ.get("SLUICE_TEST_ALLOCATIONS", "16")
+KNOWN_ENDS = {0, 1, 3, 4, 5, 6, 7, 8, 75, -signal.SIGABRT}  # no other signal: 11 would be a bug
+not_sanitized = pytest.mark.skipif("ASAN_OPTIONS" in os.environ, reason="sanitizers have an allocator and stacks of their own")
+needs_prlimit = pytest.mark.skipif(not shutil.which("prlimit"), reason="prlimit is not there")
+
+
+def standing(home, job):
+    found = home.job(job)
+    return " ".join(filter(None, [found["state"], found["cause"]]))
+
+
+def run_limited(home, limits, *args, timeout_s=60, **env):
+    """Ends as it may, but by no fault of its own; nothing hangs."""
+    done = subprocess.run(["prlimit", "--core=0", *limits, program(), *map(str, args)], env={**home.env, **env}, cwd=home.home,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout_s)
+    home.said.append(done.stdout + done.stderr)
+    assert done.returncode in KNOWN_ENDS, (limits, args, env, done)
+    assert done.returncode == 0 or done.stderr.strip(), (limits, args, env, "ended without a word")
+    return done
+
+
+# ---- the n-th allocation
+
+
+def life(home, name, role, number):
+    """A job's whole life in one command and its broker, in which one allocation fails."""
+    report = home.home / f"count-{role}"
+    done = run_limited(home, [], "upload", home.file(name, 300), "--channel", "main", LD_PRELOAD=PRELOAD, FAIL_IN=role,
+                       FAIL_ALLOCATION=str(number), FAIL_REPORT=str(report), FAIL_ONCE=str(home.home / f"failed-{role}-{number}"))
+    return done, pathlib.Path(f"{report}.{role}")
+
+
+def numbers(count, dice):
+    if WANTED == "all":
+        return range(1, count + 1)
+    wanted = int(WANTED)
+    return [1 + int((place + dice.random()) * count / wanted) for place in range(wanted)]
+
+
+def killed_both(world):
+    """SIGKILL to the broker and the worker in one moment, as the kernel ends a control group."""
+    home = world.home(limit_rate="600K")
+    job = home.ok("add", home.file("clip.mp4", SIZE), "--channel", "main").line
+    worker = home.start_worker()
+    until(lambda: home.job(job)["confirmed_bytes"], worker.log)
+    for pid in (worker.broker_pid(), worker.pid):
+        os.kill(pid, signal.SIGKILL)
+    worker.process.wait()
+    home.configure(limit_rate=0)
+    home.ok("worker", "--drain")
+    assert standing(home, job) == "completed"
+    starts = [entry for entry in world.emulator.journal(op="start") if entry["channel"] == home.channels["main"]]
+    assert len(starts) == 1
+
+
+@not_sanitized
+@needs_prlimit
+def test_x04_no_memory():
+    """Our own code ends the process, libraries report it; in either case nothing is lost and nothing made twice."""
+    print(f"SLUICE_TEST_SEED={SEED}")
+    with own_world("--no-tls") as world:
+        world.emulator.ctl("quota", {"project": 1, "uploads": 100_000, "units": 10_000_000})
+
+        def one(role):
+            dice = random.Random(f"{SEED} {role}")
+            home = world.home(per_channel=0, retry_tries=1)
+            home.ok("client", "limits", "default", "--uploads", 200_000, "--units", 20_000_000)
+            done, counted = life(home, "clean.mp4", role, 0)
+            count = int(until(lambda: counted.exists() and counted.read_text().strip(), "it tells how many there were"))
+            assert done.returncode == 0 and count > 1000, (done, count)
+            ends = [life(home, f"{role}-{number}.mp4", role, number)[0].returncode for number in numbers(count, dice)]
+            done, _ = life(home, "beyond.mp4", role, 10 * count)
+            assert done.returncode == 0 and set(ends) != {0}, ends
+            waiting = [job["id"] for job in home.jobs() if job["state"] in ("waiting", "held")]
+            if waiting:
+                home.ok("job", "retry", *waiting)
+            home.ok("worker", "--drain")
+            assert {job["state"] for job in home.jobs()} == {"completed"}
+
+        world.at_once(lambda: one("upload"), lambda: one("broker"), lambda: killed_both(world))
+
+
+# ---- limits
+
+
+@needs_prlimit
+def test_x04_few_descriptors(world):
+    """A start that is refused says why; what starts does its work, or leaves it for a better day."""
+    home = world.home(retry_tries=2)
+    jobs = []
+    for limit in (4, 6, 8, 10, 12, 15, 18, 22, 27, 33, 40):
+        jobs.append(home.ok("add", home.file(f"{limit}.mp4", 300_000), "--channel", "main").line)
+        run_limited(home, [f"--nofile={limit}:{limit}"], "worker", "--drain", "--drain-wait", "1s")
+    unfinished = [job for job in jobs if standing(home, job) in ("waiting", "held")]
+    if unfinished:
+        home.ok("job", "retry", *unfinished)
+    home.ok("worker", "--drain")
+    assert {standing(home, job) for job in jobs} == {"completed"}
+
+
+@not_sanitized
+@needs_prlimit
+@pytest.mark.parametrize("stack", ["512K", "128K"])
+def test_x04_a_small_stack(world, stack):
+    """Threads get as much as the process may have."""
+    home = world.home()
+    job = home.ok("add", home.file("clip.mp4", SIZE), "--channel", "main").line
+    size = int(stack[:-1]) * 1024
+    done = run_limited(home, [f"--stack={size}:{size}"], "worker", "--drain")
+    assert done.returncode == 0 and standing(home, job) == "completed", done

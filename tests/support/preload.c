@@ -1,0 +1,133 @@
+/*
+ * Preloaded into sluice by tests (X04): lets the n-th allocation of a process fail, whoever asks for it, our
+ * own code or a library.
+ *
+ *   FAIL_ALLOCATION=N  which one, counted from 1; 0: none
+ *   FAIL_IN=ROLE       in which process: the first argument of its command line ("worker", "broker", …)
+ *   FAIL_ONCE=PATH     made when it has failed; where it is there already, none fails
+ *   FAIL_REPORT=PATH   where PATH.ROLE tells, at the end of a process, how many there were
+ *
+ * It also hands these variables, LD_PRELOAD and those of libfaketime on to what is started with another
+ * environment, as the broker is.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t count, size_t size);
+extern void *__libc_realloc(void *block, size_t size);
+extern void *__libc_memalign(size_t alignment, size_t size);
+
+static _Atomic unsigned long count;
+static unsigned long failing; /* 0: none */
+static char role[32], report[512], once[512];
+
+static void find_role(void)
+{
+    char line[512] = "";
+    int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd >= 0 ? read(fd, line, sizeof line - 1) : -1;
+    if (fd >= 0)
+        close(fd);
+    size_t first = strlen(line) + 1;
+    snprintf(role, sizeof role, "%s", len > (ssize_t)first ? line + first : "none");
+}
+
+__attribute__((constructor)) static void begin(void)
+{
+    const char *number = getenv("FAIL_ALLOCATION"), *in = getenv("FAIL_IN"), *path = getenv("FAIL_REPORT"),
+               *mark = getenv("FAIL_ONCE");
+    find_role();
+    if (path)
+        snprintf(report, sizeof report, "%s.%s", path, role);
+    if (mark)
+        snprintf(once, sizeof once, "%s", mark);
+    if (number && in && strcmp(in, role) == 0) {
+        failing = strtoul(number, NULL, 10);
+        atomic_store(&count, 0);
+    }
+}
+
+__attribute__((destructor)) static void end(void)
+{
+    char text[32];
+    int fd = report[0] ? open(report, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
+    if (fd < 0)
+        return;
+    int len = snprintf(text, sizeof text, "%lu\n", atomic_load(&count));
+    (void)!write(fd, text, (size_t)len);
+    close(fd);
+}
+
+/* A broker that is started again lives. */
+static bool is_first(void)
+{
+    int fd = once[0] ? open(once, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600) : -1;
+    if (fd >= 0)
+        close(fd);
+    return !once[0] || fd >= 0;
+}
+
+static bool fails(void)
+{
+    unsigned long number = atomic_fetch_add(&count, 1) + 1;
+    if (number != failing || !is_first())
+        return false;
+    errno = ENOMEM;
+    return true;
+}
+
+void *malloc(size_t size)
+{
+    return fails() ? NULL : __libc_malloc(size);
+}
+
+void *calloc(size_t number, size_t size)
+{
+    return fails() ? NULL : __libc_calloc(number, size);
+}
+
+void *realloc(void *block, size_t size)
+{
+    return fails() ? NULL : __libc_realloc(block, size);
+}
+
+int posix_memalign(void **ret, size_t alignment, size_t size)
+{
+    void *block = fails() ? NULL : __libc_memalign(alignment, size);
+    if (block)
+        *ret = block;
+    return block ? 0 : ENOMEM;
+}
+
+void *aligned_alloc(size_t alignment, size_t size)
+{
+    return fails() ? NULL : __libc_memalign(alignment, size);
+}
+
+/* libuv starts programs with this one, after it has replaced the environment. */
+int execvp(const char *file, char *const args[])
+{
+    static const char *const kept[] = {"LD_PRELOAD=", "FAIL_ALLOCATION=", "FAIL_IN=", "FAIL_REPORT=",
+                                       "FAIL_ONCE=",  "DONT_FAKE_MONO",   "FAKETIME"};
+    static char before[8192];
+    static char *variables[256];
+    size_t used = 0;
+    int fd = open("/proc/self/environ", O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd >= 0 ? read(fd, before, sizeof before - 1) : 0;
+    for (char **old = environ; *old && used < 200; old++)
+        variables[used++] = *old;
+    for (char *at = before; at < before + len && used < 255; at += strlen(at) + 1)
+        for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+            if (strncmp(at, kept[i], strlen(kept[i])) == 0)
+                variables[used++] = at;
+    variables[used] = NULL;
+    return execvpe(file, args, variables);
+}
