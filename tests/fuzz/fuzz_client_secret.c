@@ -14,5 +14,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CHECK_TEXT(client.token_uri);
     CHECK_TEXT(client.redirect_uri);
     CHECK((result == 0) == (client.client_id[0] && client.client_secret[0] && client.token_uri[0]));
+    bool is_good = result == 0;
+    result = yt_parse_client_secret((const char *)data, size, false, &client, NULL);
+    CHECK(!is_good || result == 0);
+    CHECK((result == 0) == (client.client_id[0] != '\0') && !client.client_secret[0]);
     return 0;
 }

@@ -37,6 +37,24 @@ static void a_client_file_of_either_kind_is_read(void **state)
     assert_string_equal(client.kind, "web");
 }
 
+/* Where a token service has the logins, the client only names whose quota it is. */
+static void for_its_quota_alone_a_client_needs_no_secret(void **state)
+{
+    (void)state;
+    struct yt_client_secret client;
+    static const char bare[] = "{\"installed\":{\"client_id\":\"a\"}}";
+    assert_int_equal(yt_parse_client_secret(bare, strlen(bare), false, &client, &err), 0);
+    assert_string_equal(client.client_id, "a");
+    assert_string_equal(client.token_uri, "");
+    static const char whole[] = "{\"installed\":{" GOOD_CLIENT "}}";
+    assert_int_equal(yt_parse_client_secret(whole, strlen(whole), false, &client, &err), 0);
+    assert_string_equal(client.token_uri, "https://oauth2.googleapis.com/token");
+    assert_string_equal(client.client_secret, "");
+    static const char plain[] = "{\"installed\":{\"client_id\":\"a\",\"token_uri\":\"http://x.example/\"}}";
+    assert_int_equal(yt_parse_client_secret(plain, strlen(plain), false, &client, &err), ERR_INVALID);
+    assert_int_equal(parse_client(bare, &client), ERR_INVALID);
+}
+
 /* As youtubeuploader does: `web` wins where both have a client_id. */
 static void web_wins_over_installed(void **state)
 {
@@ -367,6 +385,7 @@ int main(void)
     yt_setup();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_client_file_of_either_kind_is_read),
+        cmocka_unit_test(for_its_quota_alone_a_client_needs_no_secret),
         cmocka_unit_test(web_wins_over_installed),
         cmocka_unit_test(an_emulators_local_uris_are_taken),
         cmocka_unit_test(a_bad_client_file_is_refused_by_key_and_shows_no_value),
