@@ -243,6 +243,52 @@ void conf_format(const struct conf *conf, const struct conf_key *key, struct buf
     }
 }
 
+/* ---- reading it anew ---- */
+
+static size_t value_size(const struct conf_key *key)
+{
+    switch (key->type) {
+    case CONF_TEXT:
+    case CONF_PATH:
+        break;
+    case CONF_BOOL:
+        return sizeof(bool);
+    case CONF_COUNT:
+        return sizeof(uint32_t);
+    case CONF_BYTES:
+        return sizeof(uint64_t);
+    case CONF_DURATION:
+        return sizeof(int64_t);
+    case CONF_CHOICE:
+        return sizeof(int);
+    }
+    assert(!"texts are used by pointer and stay");
+    return 0;
+}
+
+static bool is_same(const struct conf *conf, const struct conf *other, const struct conf_key *key)
+{
+    if (key->type != CONF_TEXT && key->type != CONF_PATH)
+        return memcmp(field_of(conf, key), field_of(other, key), value_size(key)) == 0;
+    const char *text = *(char **)field_of(conf, key), *other_text = *(char **)field_of(other, key);
+    return text && other_text ? strcmp(text, other_text) == 0 : text == other_text;
+}
+
+void conf_reload(struct conf *conf, const struct conf *fresh,
+                 void (*told)(void *ctx, const struct conf_key *key), void *ctx)
+{
+    for (size_t i = 0; i < conf->key_count; i++) {
+        const struct conf_key *key = &conf->keys[i];
+        if (is_same(conf, fresh, key))
+            continue;
+        if (key->reloadable) {
+            memcpy(field_of(conf, key), field_of(fresh, key), value_size(key));
+            conf->origins[i] = fresh->origins[i];
+        }
+        told(ctx, key);
+    }
+}
+
 /* ---- the environment ---- */
 
 void conf_env_name(const struct conf *conf, const struct conf_key *key, struct buf *ret)

@@ -46,6 +46,7 @@ struct conf_key {
     uint64_t multiple_of;              /* of COUNT, BYTES; 0: any */
     const struct conf_choice *choices; /* CHOICE: ends with name NULL */
     const char *help;                  /* one sentence or more, for people */
+    bool reloadable;                   /* a running process takes a new value; no TEXT, no PATH */
 };
 
 /* Where a value came from; a later source wins over an earlier one. */
@@ -83,6 +84,10 @@ const char *conf_nearest(const struct conf *conf, const char *name);
 enum conf_origin conf_origin_of(const struct conf *conf, const struct conf_key *key);
 /* The present value, written as in a file. */
 void conf_format(const struct conf *conf, const struct conf_key *key, struct buf *ret);
+/* For a process that has read its configuration anew: calls `told` for each key whose value in `fresh` is
+ * another, after a reloadable one's was taken over with its origin. Both are of the same table. */
+void conf_reload(struct conf *conf, const struct conf *fresh,
+                 void (*told)(void *ctx, const struct conf_key *key), void *ctx);
 /* "SLUICE_FOO_BAR" */
 void conf_env_name(const struct conf *conf, const struct conf_key *key, struct buf *ret);
 

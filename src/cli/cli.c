@@ -114,7 +114,7 @@ void cli_broker_close(struct cli_broker *broker)
 
 /* ---- the run ---- */
 
-static int load_settings(struct cli *cli, struct err *err)
+int cli_read_settings(struct cli *cli, struct settings *ret, struct err *err)
 {
     struct settings_flag flags[CLI_OPTIONS_MAX];
     char names[CLI_OPTIONS_MAX][40];
@@ -127,25 +127,20 @@ static int load_settings(struct cli *cli, struct err *err)
         flags[count] = (struct settings_flag){option->setting, names[count], cli->given[i].value};
         count++;
     }
-    return settings_load(cli_value(cli, "config"), flags, count, &cli->settings, err);
-}
-
-/* A command's own lines are its results; only a daemon talks of what it does unless it is asked to. */
-static void set_up_log(struct cli *cli)
-{
-    struct settings *settings = &cli->settings;
-    if (settings_origin(settings, "log_level") == CONF_DEFAULT)
-        settings->log_level = cli->quiet ? LOG_ERROR : cli->command->is_daemon ? LOG_INFO : LOG_WARN;
-    log_setup(settings->log_level, settings->log_format);
+    int code = settings_load(cli_value(cli, "config"), flags, count, ret, err);
+    /* A command's own lines are its results; only a daemon talks of what it does unless it is asked to. */
+    if (code == 0 && settings_origin(ret, "log_level") == CONF_DEFAULT)
+        ret->log_level = cli->quiet ? LOG_ERROR : cli->command->is_daemon ? LOG_INFO : LOG_WARN;
+    return code;
 }
 
 static int run_command(struct cli *cli, struct err *err)
 {
     if (!cli->command->is_bare) {
-        int code = load_settings(cli, err);
+        int code = cli_read_settings(cli, &cli->settings, err);
         if (code < 0)
             return code;
-        set_up_log(cli);
+        log_setup(cli->settings.log_level, cli->settings.log_format);
     }
     int code = cli->command->run(cli, err);
     int flushed = out_flush(code < 0 ? NULL : err);

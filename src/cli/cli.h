@@ -58,6 +58,9 @@ struct cli {
     struct store *store; /* opened by cli_open_store() */
 };
 
+/* The configuration as this command line wants it, read now. Errors of settings_load(). */
+int cli_read_settings(struct cli *cli, struct settings *ret, struct err *err) MUST_CHECK;
+
 /* ---- the tables ---- */
 
 extern const struct cli_option cli_global_options[];

@@ -194,6 +194,8 @@ static void put_key(struct buf *ret, const struct style *style, const struct con
     put_paragraphs(ret, style, key->help);
     buf_puts(ret, style == &scdoc ? "\n\t(" : "\n*");
     put_text(ret, style, kind.data);
+    if (key->reloadable)
+        buf_puts(ret, "; taken at SIGHUP");
     buf_puts(ret, style == &scdoc ? "; environment: " : "*; environment: `");
     put_term(ret, style, variable.data);
     buf_puts(ret, style == &scdoc ? ")\n" : "`\n");

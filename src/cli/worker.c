@@ -37,9 +37,30 @@ static int run_with_endpoint(struct cli *cli, struct worker_options *options, st
     return code;
 }
 
+static void tell_change(void *ctx, const struct conf_key *key)
+{
+    (void)ctx;
+    LOG(key->reloadable ? LOG_INFO : LOG_WARN,
+        key->reloadable ? "configuration changed" : "configuration changed, which needs a restart",
+        F_STR("key", key->name));
+}
+
+static int reload(void *ctx, struct err *err)
+{
+    struct cli *cli = ctx;
+    struct settings fresh = {0};
+    int code = cli_read_settings(cli, &fresh, err);
+    if (code != 0)
+        return code;
+    struct conf conf = settings_conf(&cli->settings), fresh_conf = settings_conf(&fresh);
+    conf_reload(&conf, &fresh_conf, tell_change, NULL);
+    settings_release(&fresh);
+    return 0;
+}
+
 static int run_worker(struct cli *cli, struct err *err)
 {
-    struct worker_options options = {.drain = cli_has(cli, "drain")};
+    struct worker_options options = {.drain = cli_has(cli, "drain"), .reload = reload, .reload_ctx = cli};
     bool is_interrupted = false;
     if (cli_has(cli, "drain-wait") && !options.drain)
         return err_set(err, ERR_USAGE, "--drain-wait goes with --drain only");
@@ -76,7 +97,10 @@ const struct cli_command worker_commands[] = {
      .details =
          "Any number of workers may share one store. When a worker is stopped it stores how far it came "
          "and gives its jobs back; when it is killed, another one takes them over once their lease has "
-         "run out.",
+         "run out.\n\n"
+         "SIGHUP makes it read its configuration again. Keys that are marked so take effect at once, others "
+         "are "
+         "named as needing a restart; a configuration with an error changes nothing.",
      .options = worker_options,
      .run = run_worker,
      .is_daemon = true},

@@ -16,6 +16,15 @@ bool fair_has_limit(const struct fair *fair)
     return fair->rate.bytes_per_s > 0 || fair->group_bytes_per_s > 0;
 }
 
+void fair_set_rates(struct fair *fair, uint64_t bytes_per_s, uint64_t group_bytes_per_s, int64_t now_ms)
+{
+    struct fair_group *group;
+    rate_init(&fair->rate, bytes_per_s, now_ms);
+    fair->group_bytes_per_s = group_bytes_per_s;
+    TAILQ_FOREACH(group, &fair->groups, link)
+    rate_init(&group->rate, group_bytes_per_s, now_ms);
+}
+
 /* ---- groups ---- */
 
 static struct fair_group *find(const struct fair *fair, uint64_t id)

@@ -35,6 +35,8 @@ struct fair {
 };
 
 void fair_init(struct fair *fair, uint64_t bytes_per_s, uint64_t group_bytes_per_s, int64_t now_ms);
+/* Other limits from now on; turns and what was granted stay. */
+void fair_set_rates(struct fair *fair, uint64_t bytes_per_s, uint64_t group_bytes_per_s, int64_t now_ms);
 bool fair_has_limit(const struct fair *fair);
 
 /* A user more or less; the last one frees the group, whose line must be empty then. A group that comes back

@@ -115,6 +115,8 @@ int http_open(uv_loop_t *loop, const struct http_config *config, struct http **r
 /* Aborts what runs (their `done` come first, from within), then frees; uv handles are closed, so run the loop
  * once more. */
 void http_close(struct http *http);
+/* Other limits from now on: see struct http_config. A request that began without any goes on so. */
+void http_set_rates(struct http *http, uint64_t rate_max, uint64_t group_rate_max);
 
 /* Error: ERR_INVALID for a URL or header that may not be used (scheme, userinfo, CR, LF, NUL); nothing was
  * started then. */

@@ -102,6 +102,12 @@ void limit_forget(struct http_request *request)
     request->grant_bytes = 0;
 }
 
+void http_set_rates(struct http *http, uint64_t rate_max, uint64_t group_rate_max)
+{
+    fair_set_rates(&http->fair, rate_max, group_rate_max, now_of(http));
+    limit_pump(http);
+}
+
 void limit_pump(struct http *http)
 {
     struct fair_group *group;

@@ -43,11 +43,11 @@ static const struct conf_key keys[] = {
      .help = "The tenants a worker serves, parted by commas; empty: all."},
     {FIELD(concurrency), .type = CONF_COUNT, .default_value = TEXT_OF(CONCURRENCY_DEFAULT),
      .min = 1, .max = SLOTS_MAX, .help = "How many jobs a worker has under way at once."},
-    {FIELD(per_channel), .type = CONF_COUNT, .default_value = "0", .max = SLOTS_MAX,
+    {FIELD(per_channel), .reloadable = true, .type = CONF_COUNT, .default_value = "0", .max = SLOTS_MAX,
      .help = "How many jobs of one channel may be under way at once, over all workers; 0: as many as its window "
              "allows, which begins with " TEXT_OF(WINDOW_START) ", grows with success to " TEXT_OF(WINDOW_MAX)
              " and shrinks with trouble. It never allows more than the window."},
-    {FIELD(per_tenant), .type = CONF_COUNT, .default_value = "0", .max = 1000000,
+    {FIELD(per_tenant), .reloadable = true, .type = CONF_COUNT, .default_value = "0", .max = 1000000,
      .help = "How many jobs of one tenant may be under way at once, over all workers; 0: no limit. Claims of "
              "several workers at the same moment may go a little beyond."},
     {FIELD(quota_soft_percent), .type = CONF_COUNT, .default_value = TEXT_OF(QUOTA_SOFT_PERCENT), .min = 1,
@@ -57,10 +57,10 @@ static const struct conf_key keys[] = {
     {FIELD(listen), .type = CONF_TEXT, .default_value = "",
      .help = "Where a worker serves its metrics and health, over plain http and read-only: ADDRESS:PORT, or a "
              "PORT alone for this machine only (127.0.0.1). An IPv6 address stands in brackets. Empty: nowhere."},
-    {FIELD(limit_rate), .type = CONF_BYTES, .default_value = "0",
+    {FIELD(limit_rate), .reloadable = true, .type = CONF_BYTES, .default_value = "0",
      .help = "Upload bytes a second over all transfers of a worker; 0: no limit. Tenants that want more than "
              "there is have equal shares, however many transfers each has."},
-    {FIELD(limit_rate_tenant), .type = CONF_BYTES, .default_value = "0",
+    {FIELD(limit_rate_tenant), .reloadable = true, .type = CONF_BYTES, .default_value = "0",
      .help = "Upload bytes a second over all transfers of one tenant in a worker; 0: no limit."},
     {FIELD(chunk_bytes), .type = CONF_BYTES, .default_value = "8388608",
      .min = CHUNK_GRANULE_BYTES, .max = CHUNK_BYTES_MAX, .multiple_of = CHUNK_GRANULE_BYTES,
@@ -136,10 +136,10 @@ static const struct conf_key keys[] = {
      .help = "PEM file of the certificate authorities to trust when the token service is asked."},
     {FIELD(allow_plain_loopback), .type = CONF_BOOL, .default_value = "no",
      .help = "For tests: allow http:// where the host is a loopback address."},
-    {FIELD(log_level), .type = CONF_CHOICE, .default_value = "info", .choices = log_levels,
+    {FIELD(log_level), .reloadable = true, .type = CONF_CHOICE, .default_value = "info", .choices = log_levels,
      .default_help = "info for worker, warn for the other commands",
      .help = "The least important lines that are still written to standard error."},
-    {FIELD(log_format), .type = CONF_CHOICE, .default_value = "logfmt", .choices = log_formats,
+    {FIELD(log_format), .reloadable = true, .type = CONF_CHOICE, .default_value = "logfmt", .choices = log_formats,
      .help = "The form of log lines."},
 };
 /* clang-format on */

@@ -58,7 +58,7 @@ struct worker {
     uv_loop_t loop;
     uv_timer_t tick;
     uv_timer_t housekeeping;
-    uv_signal_t signals[2];
+    uv_signal_t signals[3];
     struct engine *engine;
     struct http *http;
     struct http *cdn_http; /* to CDNs, apart from what goes to YouTube */

@@ -43,6 +43,7 @@ struct request {
     union {
         struct {
             uint32_t max, count;
+            int64_t per_channel_max, per_tenant_max;
             struct store_work *works; /* owned */
             void (*done)(void *ctx, uint64_t op, bool ok, struct store_work *works, uint32_t count);
         } claim;
@@ -105,7 +106,8 @@ struct store_thread {
     uv_async_t answers;
     /* the loop's */
     uint32_t under_way;
-    int64_t heard_at_mono_ms; /* the last answer, or the first question after a pause */
+    int64_t heard_at_mono_ms;                /* the last answer, or the first question after a pause */
+    int64_t per_channel_max, per_tenant_max; /* of claims to come */
     bool last_was_good;
 };
 
@@ -173,14 +175,23 @@ static int keep_chunk(void *ctx, const struct chunk_digest *chunk)
     return request->chunks.count > CHUNKS_MAX ? ERR_LIMIT : 0;
 }
 
+/* The limits of the moment in which it was asked for. */
+static int claim(struct store_thread *thread, struct request *request, struct err *err)
+{
+    struct store_reach reach = thread->config.reach;
+    reach.per_channel_max = request->claim.per_channel_max;
+    reach.per_tenant_max = request->claim.per_tenant_max;
+    return store_claim(thread->store, thread->config.worker, &reach, request->claim.max,
+                       thread->config.lease_ms, request->claim.works, &request->claim.count, err);
+}
+
 static int run(struct store_thread *thread, struct request *request, struct err *err)
 {
     struct store *store = thread->store;
     const char *worker = thread->config.worker;
     switch (request->type) {
     case REQUEST_CLAIM:
-        return store_claim(store, worker, &thread->config.reach, request->claim.max, thread->config.lease_ms,
-                           request->claim.works, &request->claim.count, err);
+        return claim(thread, request, err);
     case REQUEST_WRITE:
         return store_write(store, worker, &request->write.write,
                            (struct blob){request->write.sealed, request->write.sealed_len},
@@ -427,6 +438,7 @@ int store_thread_open(uv_loop_t *loop, const struct store_thread_config *config,
     struct store_thread *thread = mem_alloc(sizeof(*thread));
     thread->config = *config;
     thread->store = store;
+    store_thread_set_limits(thread, config->reach.per_channel_max, config->reach.per_tenant_max);
     thread->last_was_good = true;
     ring_init(&thread->todo, config->requests_max);
     ring_init(&thread->done, config->requests_max);
@@ -479,6 +491,12 @@ static struct request *request_new(enum request_type type, void *ctx, uint64_t o
     return request;
 }
 
+void store_thread_set_limits(struct store_thread *thread, int64_t per_channel_max, int64_t per_tenant_max)
+{
+    thread->per_channel_max = per_channel_max;
+    thread->per_tenant_max = per_tenant_max;
+}
+
 void store_thread_claim(struct store_thread *thread, uint32_t max,
                         void (*done)(void *ctx, uint64_t op, bool ok, struct store_work *works,
                                      uint32_t count),
@@ -486,6 +504,8 @@ void store_thread_claim(struct store_thread *thread, uint32_t max,
 {
     struct request *request = request_new(REQUEST_CLAIM, ctx, op);
     request->claim.max = max;
+    request->claim.per_channel_max = thread->per_channel_max;
+    request->claim.per_tenant_max = thread->per_tenant_max;
     request->claim.works = mem_alloc_array(max, sizeof(*request->claim.works));
     request->claim.done = done;
     ask(thread, request);

@@ -35,6 +35,8 @@ int store_thread_open(uv_loop_t *loop, const struct store_thread_config *config,
 void store_thread_close(struct store_thread *thread);
 
 /* `works` (count of them) belong to the callback, which must release each. */
+/* Of the claims to come: see struct store_reach. */
+void store_thread_set_limits(struct store_thread *thread, int64_t per_channel_max, int64_t per_tenant_max);
 void store_thread_claim(struct store_thread *thread, uint32_t max,
                         void (*done)(void *ctx, uint64_t op, bool ok, struct store_work *works,
                                      uint32_t count),

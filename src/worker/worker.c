@@ -94,6 +94,23 @@ static void on_signal(uv_signal_t *handle, int number)
     drain(worker);
 }
 
+/* What is not right as a whole changes nothing (X09). */
+static void on_reload(uv_signal_t *handle, int number)
+{
+    (void)number;
+    struct worker *worker = handle->data;
+    const struct settings *settings = worker->settings;
+    struct err err = {0};
+    if (worker->options->reload(worker->options->reload_ctx, &err) != 0) {
+        LOG(LOG_ERROR, "the configuration cannot be read: the old one stays", F_STR("message", err.message));
+        return;
+    }
+    log_setup(settings->log_level, settings->log_format);
+    http_set_rates(worker->http, settings->limit_rate, settings->limit_rate_tenant);
+    store_thread_set_limits(worker->store, settings->per_channel, settings->per_tenant);
+    LOG(LOG_INFO, "configuration reloaded");
+}
+
 /* ---- housekeeping: drain, being seen ---- */
 
 static bool is_drained(const struct worker *worker, const struct store_backlog *backlog)
@@ -278,7 +295,7 @@ static void open_engine(struct worker *worker)
 
 static void start_timers(struct worker *worker)
 {
-    static const int numbers[] = {SIGTERM, SIGINT};
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
     uv_timer_init(&worker->loop, &worker->tick);
     uv_timer_init(&worker->loop, &worker->housekeeping);
     worker->tick.data = worker->housekeeping.data = worker;
@@ -286,7 +303,10 @@ static void start_timers(struct worker *worker)
     for (size_t i = 0; i < ARRAY_LEN(worker->signals); i++) {
         uv_signal_init(&worker->loop, &worker->signals[i]);
         worker->signals[i].data = worker;
-        uv_signal_start(&worker->signals[i], on_signal, numbers[i]);
+        if (numbers[i] != SIGHUP)
+            uv_signal_start(&worker->signals[i], on_signal, numbers[i]);
+        else if (worker->options->reload)
+            uv_signal_start(&worker->signals[i], on_reload, numbers[i]);
     }
     on_news(worker);
 }

@@ -29,6 +29,10 @@ struct worker_options {
     uint32_t only_job_count;
     void (*progress)(void *ctx, const struct worker_progress *progress); /* may be NULL */
     void *progress_ctx;
+    /* SIGHUP: reads the configuration anew into the settings that worker_run() was given, as conf_reload()
+     * does; an error leaves them as they are. NULL: SIGHUP is not listened to. */
+    int (*reload)(void *ctx, struct err *err);
+    void *reload_ctx;
     struct board *board; /* where the worker tells how it stands; NULL: nowhere. Outlives the run */
     /* Runs when the process is set up (limits, environment) and before anything is opened, so that it may
      * start threads. May be NULL; its error ends the run. */
