@@ -4,7 +4,7 @@ SECONDS ?= 60
 SOAK_SECONDS ?= 300
 PREFIX ?= /usr/local
 
-.PHONY: all build test demo sim soak mutate fuzz bench lint format install clean
+.PHONY: all build test demo sim soak mutate fuzz tsan bench lint format install clean
 all: build
 
 build:
@@ -40,6 +40,10 @@ fuzz:
 	@scripts/deps
 	@scripts/fuzz $(SECONDS)
 
+tsan: build
+	@scripts/deps
+	@scripts/tsan
+
 bench: build
 	@scripts/deps
 	@bench/run
@@ -57,4 +61,4 @@ install: build
 	@meson install -C build
 
 clean:
-	@rm -rf build build-asan build-fuzz
+	@rm -rf build build-asan build-fuzz build-tsan

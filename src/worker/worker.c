@@ -337,8 +337,9 @@ static void count_open(uv_handle_t *handle, void *count)
     ++*(int *)count;
 }
 
-/* Handles close in later turns; a read that hangs in the pool is not waited for. */
-static void run_out(struct worker *worker)
+/* Handles close in later turns; a read that hangs in the pool is not waited for. Returns whether nothing is
+ * under way any more. */
+static bool run_out(struct worker *worker)
 {
     int64_t give_up = clock_mono_ms() + 2000;
     int open = 1;
@@ -349,9 +350,10 @@ static void run_out(struct worker *worker)
         if (open > 0)
             usleep(1000);
     }
-    uv_loop_close(&worker->loop);
+    return uv_loop_close(&worker->loop) == 0;
 }
 
+/* What a read that hangs may come back to stays until the process has ended: the loop, and the media root. */
 static void close_all(struct worker *worker)
 {
     worker->closed = true; /* what is answered from here on changes nothing any more */
@@ -367,12 +369,15 @@ static void close_all(struct worker *worker)
     for (uint32_t i = 0; worker->tasks && i < worker->slot_count; i++)
         if (worker->tasks[i].used)
             task_release(&worker->tasks[i]);
-    run_out(worker);
-    media_root_close(worker->media_root);
+    bool has_ended = run_out(worker);
     queue_drop(worker->queue);
     mem_free(worker->tasks);
     mem_free(worker->pending);
     mem_free(worker->engine);
+    if (!has_ended)
+        return;
+    media_root_close(worker->media_root);
+    mem_free(worker);
 }
 
 /* As many slots as there can be work for, and pool threads to match. */
@@ -439,6 +444,5 @@ int worker_run(const struct settings *settings, const struct worker_options *opt
     }
     *ret_interrupted = worker->interrupted;
     close_all(worker);
-    mem_free(worker);
     return rc;
 }
