@@ -61,8 +61,11 @@
 #define LEASE_MS_DEFAULT  45000
 #define LEASE_MARGIN_MS   10000 /* transfers stop this long before the lease ends; at most a quarter of it */
 #define TAKEOVER_DELAY_MS 5000  /* a lease that ran out is taken over this much later */
-#define POLL_MS           1000  /* claims are tried at least this often, jittered */
-#define CLAIM_BATCH_MAX   32
+/* Nothing is set further ahead than this: a wait, a hold, a limit, a lease that is was set by a clock that
+ * was wrong (X05). */
+#define AHEAD_MAX_MS    93600000
+#define POLL_MS         1000 /* claims are tried at least this often, jittered */
+#define CLAIM_BATCH_MAX 32
 
 /* ---- a channel's window (docs/faults.md section 3; window.h) ---- */
 #define WINDOW_START   5

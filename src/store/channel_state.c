@@ -262,15 +262,17 @@ int do_channel_finding(struct store *store, const struct channel_change *change,
 
 enum { OPENED_MAX = 64 }; /* channels that one claim opens */
 
-/* Those that nobody else is at; the next claim comes by again. */
+/* Also those that a wrong clock has set years ahead (X05). Those that nobody else is at; the next claim comes
+ * by again. */
 static int find_past_limits(struct store *store, int64_t ret[OPENED_MAX][2], int *ret_count, struct err *err)
 {
     AUTO_STMT struct db_stmt *stmt = NULL;
     *ret_count = 0;
-    int rc = db_query(store->db,
-                      "select id, tenant_id from channel where state = 'limited' and until_ms <= now_ms()"
-                      " order by until_ms limit $1 {take}",
-                      DB_ARGS(DB_I(OPENED_MAX)), &stmt, err);
+    int rc =
+        db_query(store->db,
+                 "select id, tenant_id from channel where state = 'limited'"
+                 " and (until_ms <= now_ms() or until_ms > now_ms() + $2) order by until_ms limit $1 {take}",
+                 DB_ARGS(DB_I(OPENED_MAX), DB_I(AHEAD_MAX_MS)), &stmt, err);
     while (rc == 0 && (rc = db_next(stmt, err)) > 0) {
         ret[*ret_count][0] = db_int(stmt, 0);
         ret[(*ret_count)++][1] = db_int(stmt, 1);

@@ -17,7 +17,7 @@
  * A claim, in one transaction:
  * 1. Limited channels whose time is past become active. Jobs whose time has come (waits, quota holds, leases
  *    that ran out TAKEOVER_DELAY_MS ago) get passed_ms = now: a range of job_timed, at most CLAIM_PASS_MAX a
- *    claim, which is more than a claim takes.
+ *    claim, which is more than a claim takes. So do those whose time is further ahead than any may be.
  * 2. The tenants with claimable jobs: a skip scan, one seek in job_ready a tenant. Live leases by tenant and
  *    channel are counted from an index that has leased jobs only.
  * 3. Until `max` jobs are leased: the tenant with the fewest leases, among equals the one served least
@@ -47,9 +47,27 @@ struct claim {
 
 /* ---- time passes ---- */
 
-static int pass_time(struct store *store, const char *worker, struct err *err)
+/* What waits for a moment that a wrong clock has set, years ahead, would never be claimed (X05). A wait is
+ * over, and a lease ends as if it had just been renewed: its worker may well be there, and renew it. */
+static int pass_errors(struct store *store, int64_t lease_ms, struct err *err)
 {
-    int rc = do_open_limited_channels(store, worker, err);
+    int rc =
+        db_run(store->db,
+               "with ahead (id) as materialized (select id from job where claim_at_ms > passed_ms"
+               " and claim_at_ms > now_ms() + $2 order by claim_at_ms desc limit $1 {take})"
+               " update job set passed_ms = case when lease_owner = '' then claim_at_ms else passed_ms end,"
+               " lease_until_ms = case when lease_owner = '' then lease_until_ms else now_ms() + $3 end"
+               " where id in (select id from ahead)",
+               DB_ARGS(DB_I(CLAIM_PASS_MAX), DB_I(AHEAD_MAX_MS), DB_I(lease_ms)), err);
+    return rc < 0 ? rc : 0;
+}
+
+static int pass_time(const struct claim *claim, struct err *err)
+{
+    struct store *store = claim->store;
+    int rc = do_open_limited_channels(store, claim->worker, err);
+    if (rc == 0)
+        rc = pass_errors(store, claim->lease_ms, err);
     if (rc == 0)
         rc = db_run(store->db,
                     "with due (id) as materialized (select id from job where claim_at_ms > passed_ms"
@@ -349,7 +367,7 @@ static int fill(const struct claim *claim, uint32_t max, struct store_work *ret_
                 struct err *err)
 {
     struct turns turns = {.count = 0};
-    int rc = pass_time(claim->store, claim->worker, err);
+    int rc = pass_time(claim, err);
     if (claim->reach->only_job_count > 0)
         return rc < 0 ? rc : serve_named(claim, max, ret_works, ret_count, err);
     if (rc == 0)

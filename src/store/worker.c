@@ -43,7 +43,8 @@ int store_worker_list(struct store *store, int (*row)(void *ctx, const struct st
     AUTO_STMT struct db_stmt *stmt = NULL;
     int rc = db_query(store->db,
                       "select name, region, active, started_at_ms, seen_at_ms from worker"
-                      " where seen_at_ms >= now_ms() - " WORKER_SEEN_MS " order by name",
+                      " where seen_at_ms >= now_ms() - " WORKER_SEEN_MS
+                      " and seen_at_ms <= now_ms() + " WORKER_SEEN_MS " order by name",
                       DB_NO_ARGS, &stmt, err);
     while (rc == 0 && (rc = db_next(stmt, err)) > 0) {
         struct store_worker worker = {.active = (uint32_t)db_int(stmt, 2),
