@@ -110,7 +110,7 @@ static const char backlog_sql[] =
     " and j.cancel_wanted = 0 and j.video_id is null group by j.tenant_id, j.region"
     ") as g join tenant t on t.id = g.tenant_id";
 
-static void add_group(const struct db_stmt *stmt, struct store_backlog *ret)
+static void add_group(const struct db_stmt *stmt, struct store_backlog *ret, uint64_t *resting)
 {
     const char *kind = db_text(stmt, 2);
     uint64_t count = (uint64_t)db_int(stmt, 3);
@@ -121,20 +121,22 @@ static void add_group(const struct db_stmt *stmt, struct store_backlog *ret)
         ret->runnable += count;
     else if (ret->next_at_ms == 0 || first_ms < ret->next_at_ms)
         ret->next_at_ms = first_ms;
-    if (strcmp(kind, "resting") == 0) /* after `ready`, which has counted them */
-        ret->runnable -= count < ret->runnable ? count : ret->runnable;
+    if (strcmp(kind, "resting") == 0)
+        *resting += count;
 }
 
 static int sum_groups(struct store *store, const struct store_reach *reach, struct store_backlog *ret,
                       struct err *err)
 {
     AUTO_STMT struct db_stmt *stmt = NULL;
+    uint64_t resting = 0;
     int rc = db_query(store->db, backlog_sql, DB_NO_ARGS, &stmt, err);
     while (rc == 0 && (rc = db_next(stmt, err)) > 0) {
         rc = 0;
         if (is_in_reach(reach, stmt))
-            add_group(stmt, ret);
+            add_group(stmt, ret, &resting);
     }
+    ret->runnable -= resting < ret->runnable ? resting : ret->runnable; /* `ready` has counted them, too */
     return rc;
 }
 
