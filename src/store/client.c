@@ -23,10 +23,9 @@ int lock_tenant(struct store *store, int64_t tenant, struct err *err)
     return rc < 0 ? rc : 0;
 }
 
-int make_tenant(struct store *store, const char *name, int64_t *ret, struct err *err)
+/* A database role that is bound to its tenants may not even try to make one, so it is looked for first. */
+static int insert_tenant(struct store *store, const char *name, int64_t *ret, struct err *err)
 {
-    if (!name[0])
-        return err_set(err, ERR_INVALID, "a tenant needs a name");
     int rc =
         db_run(store->db,
                "insert into tenant (name, added_at_ms) values ($1, now_ms()) on conflict (name) do nothing",
@@ -37,6 +36,16 @@ int make_tenant(struct store *store, const char *name, int64_t *ret, struct err 
     if (rc == 0 && is_new)
         rc = db_run(store->db, "insert into turn (tenant_id, channel_id) values ($1, 0)", DB_ARGS(DB_I(*ret)),
                     err);
+    return rc < 0 ? rc : 0;
+}
+
+int make_tenant(struct store *store, const char *name, int64_t *ret, struct err *err)
+{
+    if (!name[0])
+        return err_set(err, ERR_INVALID, "a tenant needs a name");
+    int rc = find_tenant(store, name, ret, err);
+    if (rc == ERR_NOT_FOUND)
+        rc = insert_tenant(store, name, ret, err);
     return rc < 0 ? rc : lock_tenant(store, *ret, err);
 }
 

@@ -154,5 +154,6 @@ void db_sqlite_build_views(struct buf *sql);
 int db_postgres_open(const char *url, bool create, struct db **ret, struct err *err) MUST_CHECK;
 void db_postgres_build_guards(struct buf *sql);
 void db_postgres_build_views(struct buf *sql);
+void db_postgres_build_isolation(struct buf *sql);
 
 #endif

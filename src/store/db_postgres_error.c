@@ -21,7 +21,7 @@ static const struct fault faults[] = {
     {"40P01", ERR_BUSY, true, "another transaction was in the way: try again"},
     {"55P03", ERR_BUSY, true, "another transaction has it locked: try again"},
     {"42P01", ERR_STORE, false, "a table is not there: was the role's search_path changed?"},
-    {"42501", ERR_STORE, false, "the role may not do this: see deploy/postgres/setup.sql"},
+    {"42501", ERR_STORE, false, "the login may not do this: docs/tenants.md says what each kind may"},
     {"53100", ERR_STORE, false,
      "the database's disk is full: make room and try again; nothing of this change was kept"},
     {"53300", ERR_STORE, false,

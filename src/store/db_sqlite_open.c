@@ -104,8 +104,8 @@ static int check_owner(struct db_sqlite *db, struct err *err)
 
 static int configure(struct db_sqlite *db, struct err *err)
 {
-    int rc = sqlite3_create_function_v2(db->handle, "now_ms", 0, SQLITE_UTF8, &db->base, sql_now_ms, NULL,
-                                        NULL, NULL);
+    int rc = sqlite3_create_function_v2(db->handle, "now_ms", 0, SQLITE_UTF8 | SQLITE_INNOCUOUS, &db->base,
+                                        sql_now_ms, NULL, NULL, NULL);
     if (rc == SQLITE_OK)
         rc = sqlite3_exec(db->handle,
                           "pragma foreign_keys = on; pragma recursive_triggers = on;"

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "core/job.h"
 #include "store/db.h"
+#include "store/schema.h"
 
 static const char functions[] =
     "create function refuse() returns trigger language plpgsql as $guard$\n"
@@ -48,6 +49,52 @@ static void build_tellers(struct buf *sql)
                   " execute function tell_workers();\n");
 }
 
+/* To lock a row one must have the right to update something of it. This is the column to give where nothing
+ * is to be changed. */
+static void build_beginning_guards(struct buf *sql)
+{
+    static const char *const tables[] = {"tenant", "client", "channel"};
+    for (size_t i = 0; i < ARRAY_LEN(tables); i++)
+        buf_printf(sql,
+                   "create trigger %s_beginning_guard before update of added_at_ms on %s for each row"
+                   " when (new.added_at_ms <> old.added_at_ms)"
+                   " execute function refuse('what was added stays as old as it is');\n",
+                   tables[i], tables[i]);
+}
+
+/* Lines go only through event_removal, and only those that are old and of jobs at their end: audit archive
+ * writes their ids there. It is done with the owner's rights; whose lines, the policies tell by the login. */
+static void build_removal(struct buf *sql)
+{
+    buf_printf(
+        sql,
+        "create function remove_events() returns trigger language plpgsql security definer as $go$\n"
+        "begin\n"
+        "  delete from event e where e.id = any (string_to_array(new.ids, ',')::bigint[])\n"
+        "    and e.at_ms < now_ms() - %lld and (e.job_id = '' or exists (select from job j\n"
+        "      where j.id = e.job_id and j.state in ('completed', 'failed', 'cancelled')));\n"
+        "  delete from event_removal;\n"
+        "  return null;\n"
+        "end $go$;\n"
+        "create function refuse_removal() returns trigger language plpgsql as $guard$\n"
+        "begin\n"
+        "  if not exists (select from event_removal) then\n"
+        "    raise exception using errcode = 'check_violation', message = tg_argv[0];\n"
+        "  end if;\n"
+        "  return old;\n"
+        "end $guard$;\n"
+        "create trigger event_removal_act after insert on event_removal for each row"
+        " execute function remove_events();\n"
+        "create trigger event_delete_guard before delete on event for each row"
+        " execute function refuse_removal('the audit trail is append-only');\n"
+        "do $path$ declare name text; begin\n"
+        "  foreach name in array array['remove_events()', 'refuse_removal()'] loop\n"
+        "    execute format('alter function %%s set search_path = %%I, pg_temp', name, current_schema());\n"
+        "  end loop;\n"
+        "end $path$;\n",
+        (long long)EVENT_KEPT_MS);
+}
+
 void db_postgres_build_guards(struct buf *sql)
 {
     buf_puts(sql, functions);
@@ -66,8 +113,10 @@ void db_postgres_build_guards(struct buf *sql)
                   "update of video_id on job for each row"
                   " when (old.state = 'completed' and new.video_id is distinct from old.video_id)",
                   "the video of a completed job never changes");
-    build_refusal(sql, "event_guard", "update or delete on event for each row",
+    build_refusal(sql, "event_update_guard", "update on event for each row",
                   "the audit trail is append-only");
     build_refusal(sql, "event_truncate_guard", "truncate on event", "the audit trail is append-only");
+    build_beginning_guards(sql);
+    build_removal(sql);
     build_tellers(sql);
 }

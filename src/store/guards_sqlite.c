@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "core/job.h"
 #include "store/db.h"
+#include "store/schema.h"
 
 /* RAISE takes only a constant text, so every forbidden move has its own. */
 static void build_move_message(struct buf *sql, enum job_state from, enum job_state to)
@@ -32,6 +33,18 @@ static void build_refusal(struct buf *sql, const char *name, const char *when, c
                message);
 }
 
+/* The one way for lines to go, and only for those that are old and of jobs at their end. */
+static void build_removal(struct buf *sql)
+{
+    buf_printf(sql,
+               "create trigger event_removal_act after insert on event_removal\nbegin\n"
+               "delete from event where id in (select value from json_each('[' || new.ids || ']'))"
+               " and at_ms < now_ms() - %lld and (job_id = '' or exists (select 1 from job j"
+               " where j.id = event.job_id and j.state in ('completed', 'failed', 'cancelled')));\n"
+               "delete from event_removal;\nend;\n",
+               (long long)EVENT_KEPT_MS);
+}
+
 void db_sqlite_build_guards(struct buf *sql)
 {
     build_move_guard(sql);
@@ -49,7 +62,9 @@ void db_sqlite_build_guards(struct buf *sql)
         "update of video_id on job when old.state = 'completed' and new.video_id is not old.video_id",
         "the video of a completed job never changes");
     build_refusal(sql, "event_update_guard", "update on event", "the audit trail is append-only");
-    build_refusal(sql, "event_delete_guard", "delete on event", "the audit trail is append-only");
+    build_refusal(sql, "event_delete_guard", "delete on event when not exists (select 1 from event_removal)",
+                  "the audit trail is append-only");
+    build_removal(sql);
 }
 
 /* The time as sqlite3 itself can tell it: the view is also for those who look with that. */

@@ -33,13 +33,14 @@ static const char people_sql[] =
     " uploads_per_day bigint not null,"
     " units_per_day bigint not null,"
     " added_at_ms bigint not null,"
-    " removed_at_ms bigint not null default 0);"
+    " removed_at_ms bigint not null default 0,"
+    " unique (tenant_id, id));" /* what refers to a client is of its tenant */
     "create unique index client_name on client (tenant_id, name) where removed_at_ms = 0;"
 
     "create table channel ("
     " id {serial},"
     " tenant_id bigint not null references tenant (id),"
-    " client_id bigint not null references client (id),"
+    " client_id bigint not null,"
     " name {key} not null,"
     " yt_channel_id {key} not null,"
     " title text not null default '',"
@@ -50,6 +51,8 @@ static const char people_sql[] =
     " uploads_per_day bigint not null default 0," /* of its own; 0: only its client's */
     " added_at_ms bigint not null,"
     " removed_at_ms bigint not null default 0,"
+    " unique (tenant_id, id),"
+    " foreign key (tenant_id, client_id) references client (tenant_id, id),"
     " check (" CHANNEL_STATE_TABLE(
         STATE_IS) "1 = 0));"
                   "create unique index channel_name on channel (tenant_id, name) where removed_at_ms = 0;"
@@ -73,12 +76,14 @@ static const char people_sql[] =
                                     "0;"
 
                                     "create table token ("
-                                    " channel_id bigint primary key not null references channel (id),"
-                                    " tenant_id bigint not null references tenant (id),"
+                                    " channel_id bigint primary key not null,"
+                                    " tenant_id bigint not null,"
                                     " sealed {blob} not null,"
                                     " scopes text not null,"
                                     " key_id text not null,"
-                                    " stored_at_ms bigint not null);";
+                                    " stored_at_ms bigint not null,"
+                                    " foreign key (tenant_id, channel_id) references channel (tenant_id, "
+                                    "id));";
 
 static const char job_sql[] =
     "create table job_move ("
@@ -88,8 +93,8 @@ static const char job_sql[] =
 
     "create table job ("
     " id {key} primary key not null,"
-    " tenant_id bigint not null references tenant (id),"
-    " channel_id bigint not null references channel (id),"
+    " tenant_id bigint not null,"
+    " channel_id bigint not null,"
     " region {key} not null default '',"
     " priority bigint not null default 0,"
     " state {key} not null,"
@@ -123,6 +128,7 @@ static const char job_sql[] =
     " cdn_url text not null default '',"
     " metadata text not null,"
     " unique (tenant_id, idempotency_key),"
+    " foreign key (tenant_id, channel_id) references channel (tenant_id, id),"
     " check (" JOB_CAUSE_TABLE(
         CAUSE_IS) "1 = 0),"
                   " check ((state = 'held') = (cause <> '')),"
@@ -171,14 +177,15 @@ static const char job_sql[] =
                   " primary key (job_id, first_byte));";
 
 static const char ledger_sql[] = "create table quota ("
-                                 " client_id bigint not null references client (id),"
+                                 " client_id bigint not null,"
                                  " channel_id bigint not null," /* 0: not known when it was spent */
                                  " bucket {key} not null,"
                                  " pacific_day bigint not null,"
-                                 " tenant_id bigint not null references tenant (id),"
+                                 " tenant_id bigint not null,"
                                  " used bigint not null,"
                                  " drift bigint not null default 0," /* of it: only YouTube knew */
-                                 " primary key (client_id, bucket, pacific_day, channel_id));"
+                                 " primary key (client_id, bucket, pacific_day, channel_id),"
+                                 " foreign key (tenant_id, client_id) references client (tenant_id, id));"
 
                                  /* No foreign keys: the trail outlives what it tells of. */
                                  "create table event ("
@@ -198,6 +205,8 @@ static const char ledger_sql[] = "create table quota ("
                                  " message text not null default '',"
                                  " request_id text not null default '');"
                                  "create index event_job on event (job_id, id) where job_id <> '';"
+                                 /* The one way for a line to go (guards_*.c); empty outside of that. */
+                                 "create table event_removal (ids text not null);"
 
                                  "create table worker ("
                                  " name {key} primary key not null,"

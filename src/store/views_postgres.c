@@ -71,10 +71,12 @@ static const char metadata_sql[] =
     "end $meta$;\n";
 
 static const char add_sql[] =
+    /* With the owner's rights, so that a service needs none but this one: which tenants it may add for, the
+     * policies tell by its login. */
     "create function sluice_add(channel text, storage_path text, size_bytes bigint, metadata jsonb,\n"
     "  tenant text default 'default', key text default null, region text default '',\n"
     "  priority bigint default 0, cdn_url text default '', fingerprint text default '')\n"
-    "returns text language plpgsql volatile as $add$\n"
+    "returns text language plpgsql volatile security definer as $add$\n"
     "#variable_conflict use_column\n"
     "declare\n"
     "  home channel;\n"
@@ -133,6 +135,8 @@ static const char add_sql[] =
     "  execute format('alter function sluice_add(text, text, bigint, jsonb, text, text, text, bigint, "
     "text,'\n"
     "    ' text) set search_path = %I, pg_temp', current_schema());\n"
+    "  revoke all on function sluice_add(text, text, bigint, jsonb, text, text, text, bigint, text, text)\n"
+    "    from public;\n"
     "end $path$;\n";
 
 void db_postgres_build_views(struct buf *sql)
@@ -141,4 +145,5 @@ void db_postgres_build_views(struct buf *sql)
     buf_puts(sql, id_sql);
     buf_puts(sql, metadata_sql);
     buf_puts(sql, add_sql);
+    db_postgres_build_isolation(sql);
 }

@@ -4,7 +4,7 @@
     with Cluster() as cluster:
         url = cluster.new_database()
 
-    tests/support/postgres.py [--bouncer] [--durable] run COMMAND...
+    tests/support/postgres.py [--bouncer] [--durable] [--roles every|member] run COMMAND...
 
 `run` starts a server unless $SLUICE_TEST_POSTGRES names the folder of one that runs, gives the command
 STORE_TEST_URL (where the store is to be found) and STORE_TEST_ADMIN_URL (the server itself, as a superuser),
@@ -223,10 +223,14 @@ def add_small_disk(cluster):
 
 def run(folder, options):
     env = dict(os.environ, STORE_TEST_ADMIN_URL=url(folder, "{database}"), STORE_TEST_URL=url(folder, "{database}"))
+    if options.roles:
+        env["STORE_TEST_ROLES"] = options.roles
+        env["STORE_TEST_URL"] = url(folder, "{database}", user=f"sluice_test_{options.roles}")
     bouncer = None
     if options.bouncer:
         bouncer, home, port = start_bouncer(folder)
         env["STORE_TEST_URL"] = url(home, "{database}", port)
+        env["STORE_TEST_BOUNCER"] = "yes"
     try:
         return subprocess.run(options.command, env=env).returncode
     finally:
@@ -239,6 +243,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["run", "serve"])
     parser.add_argument("--bouncer", action="store_true", help="PgBouncer in between, in transaction mode")
+    parser.add_argument("--roles", choices=["every", "member"],
+                        help="the command's stores are used by a login with all groups of deploy/postgres/roles.sql, "
+                             "for every tenant or for those that it was admitted to")
     parser.add_argument("--durable", action="store_true", help="with fsync")
     parser.add_argument("--own", action="store_true", help="a server that the command may end: it is started again")
     parser.add_argument("--small-disk", action="store_true",

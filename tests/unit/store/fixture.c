@@ -45,7 +45,8 @@ int fixture_setup(void **state)
     fix->now_ms = START_MS;
     if (getenv("STORE_TEST_URL"))
         fix->postgres = postgres_setup(fix);
-    fix->store = open_store(fix, STORE_CREATE);
+    fix->is_bound = fix->postgres && postgres_roles() && strcmp(postgres_roles(), "member") == 0;
+    fix->store = open_store(fix, fix->postgres ? STORE_USE : STORE_CREATE);
     *state = fix;
     return 0;
 }
@@ -82,6 +83,12 @@ struct store *fixture_open_another(struct fixture *fix)
 
 /* ---- clients and channels ---- */
 
+void admit(struct fixture *fix, const char *tenant)
+{
+    if (fix->is_bound)
+        postgres_admit(fix->postgres, "sluice_test_member", tenant);
+}
+
 int64_t make_client(struct fixture *fix, const char *tenant)
 {
     struct store_client client = {.name = "main",
@@ -90,6 +97,7 @@ int64_t make_client(struct fixture *fix, const char *tenant)
                                   .token_uri = "https://accounts.example/token",
                                   .kind = "installed"};
     copy_text(client.tenant, tenant);
+    admit(fix, tenant);
     assert_ok(store_client_put(fix->store, &client, &fix->err), fix);
     return client.id;
 }

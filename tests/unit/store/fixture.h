@@ -20,6 +20,7 @@ struct fixture {
     char url[512];
     struct postgres *postgres; /* NULL: SQLite */
     struct store *store;
+    bool is_bound;  /* the store's login reaches the tenants it is admitted to, and no others */
     int64_t now_ms; /* what the store believes */
     struct err err;
 };
@@ -37,6 +38,8 @@ void fixture_set_clock(struct fixture *fix, struct store *store);
 int64_t make_channel(struct fixture *fix, const char *tenant, const char *name);
 /* Channels are made with a window that is wide open: most tests are about something else. */
 void set_window(struct fixture *fix, int64_t channel, struct window window);
+/* Where the store's login is bound to its tenants, to this one. */
+void admit(struct fixture *fix, const char *tenant);
 int64_t make_client(struct fixture *fix, const char *tenant);
 int login(struct fixture *fix, const char *tenant, const char *name, const char *yt_channel_id);
 

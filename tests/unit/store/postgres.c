@@ -1,13 +1,19 @@
 #include "postgres.h"
 
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "base/parse.h"
 #include "store/db_postgres.h"
+
+#define OWNER "sluice_test_owner" /* of the tables: no superuser, who would be above all policies */
+
+extern char **environ;
 
 /* ---- connections ---- */
 
@@ -49,29 +55,100 @@ void postgres_must(PGconn *conn, const char *sql)
 /* ---- databases ---- */
 
 static const char clock_sql[] = "create table test_clock (now_ms bigint); insert into test_clock values (0);"
+                                "grant select on test_clock to public;"
                                 "create or replace function now_ms() returns bigint language sql stable as"
                                 " 'select t.now_ms from test_clock t'";
+
+const char *postgres_roles(void)
+{
+    return getenv("STORE_TEST_ROLES");
+}
+
+/* Roles are the server's, and other programs make them, too. */
+static void make_role(PGconn *admin, const char *name, const char *groups)
+{
+    char sql[512];
+    snprintf(
+        sql, sizeof(sql),
+        "do $role$ begin begin create role %s login; exception when duplicate_object or unique_violation then"
+        " null; end; begin %s%s%s%s; exception when unique_violation then null; end; end $role$",
+        name, groups ? "grant " : "null", groups ? groups : "", groups ? " to " : "", groups ? name : "");
+    postgres_must(admin, sql);
+}
+
+static void run_script(const char *script, const char *url)
+{
+    const char *source = getenv("STORE_TEST_SOURCE");
+    char path[512];
+    int status;
+    pid_t pid;
+    snprintf(path, sizeof(path), "%s/deploy/postgres/%s", source ? source : ".", script);
+    const char *const args[] = {"psql", "-X", "-q", "-d", url, "-v", "schema=public", "-f", path, NULL};
+    if (posix_spawnp(&pid, "psql", NULL, NULL, (char *const *)args, environ) != 0 ||
+        waitpid(pid, &status, 0) != pid || status != 0)
+        fail_msg("psql cannot run %s", path);
+}
+
+/* As docs/tenants.md says, but that one login has the rights of all groups. */
+static void keep_tenants_apart(PGconn *admin, const char *database)
+{
+    char url[512];
+    bool is_every = strcmp(postgres_roles(), "every") == 0;
+    postgres_url(url, "STORE_TEST_ADMIN_URL", database);
+    run_script("roles.sql", url);
+    make_role(admin, is_every ? "sluice_test_every" : "sluice_test_member",
+              is_every ? "sluice_worker, sluice_broker, sluice_operator, sluice_reader, sluice_every"
+                       : "sluice_worker, sluice_broker, sluice_operator, sluice_reader");
+}
+
+/* The URL for a role that need not be the superuser. */
+static void url_for(char ret[512], const char *database, const char *role)
+{
+    char url[512];
+    postgres_url(url, "STORE_TEST_ADMIN_URL", database);
+    char *user = strstr(url, "user=postgres");
+    if (!user)
+        fail_msg("%s names no user", url);
+    else
+        snprintf(ret, 512, "%.*suser=%s%s", (int)(user - url), url, role, user + strlen("user=postgres"));
+}
+
+static void make_tables(const char *database)
+{
+    char url[512];
+    struct store *store;
+    struct err err = {0};
+    url_for(url, database, OWNER);
+    if (store_open(url, STORE_CREATE, &store, &err) != 0)
+        fail_msg("%s", err.message);
+    store_close(store);
+}
 
 /* Once a program: copying a database is much faster than making its tables. */
 static const char *template_database(PGconn *admin)
 {
     static char name[32];
-    char url[512], sql[96];
-    struct store *store;
-    struct err err = {0};
+    char sql[128];
     if (name[0])
         return name;
     snprintf(name, sizeof(name), "template_%d", (int)getpid());
-    snprintf(sql, sizeof(sql), "create database %s", name);
+    make_role(admin, OWNER, NULL);
+    snprintf(sql, sizeof(sql), "create database %s owner " OWNER, name);
     postgres_must(admin, sql);
-    postgres_url(url, "STORE_TEST_ADMIN_URL", name);
-    if (store_open(url, STORE_CREATE, &store, &err) != 0)
-        fail_msg("%s", err.message);
-    store_close(store);
+    make_tables(name);
+    if (postgres_roles())
+        keep_tenants_apart(admin, name);
     PGconn *conn = postgres_connection(name);
     postgres_must(conn, clock_sql);
     PQfinish(conn);
     return name;
+}
+
+void postgres_admit(struct postgres *postgres, const char *role, const char *tenant)
+{
+    char sql[256];
+    snprintf(sql, sizeof(sql), "select sluice_admit('%s', '%s')", role, tenant);
+    postgres_must(postgres->side, sql);
 }
 
 struct postgres *postgres_setup(struct fixture *fix)

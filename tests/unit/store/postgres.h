@@ -26,6 +26,12 @@ void postgres_set_clock(struct store *store);
 int64_t postgres_number(struct postgres *postgres, const char *sql);
 int postgres_run_sql(struct postgres *postgres, const char *sql, char message[256]);
 
+/* With $STORE_TEST_ROLES the store is used by a login as deploy/postgres/roles.sql makes them, with the
+ * rights of all groups: "every": it reaches all tenants; "member": those that it is admitted to. NULL: by the
+ * superuser. */
+const char *postgres_roles(void);
+void postgres_admit(struct postgres *postgres, const char *role, const char *tenant);
+
 /* The URL of a database on that server; `role` NULL: the superuser, and no PgBouncer in between. */
 void postgres_url(char ret[512], const char *variable, const char *database);
 /* A connection of the test's own; it must be made. */
