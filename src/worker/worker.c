@@ -166,23 +166,20 @@ static void name_worker(struct worker *worker)
              (unsigned)(random_u64() & 0xffff));
 }
 
-/* Sessions are at api_root's own host: no other private address is ever asked for (C11). */
-static bool has_private_root(const struct settings *settings)
-{
-    struct http_origin root;
-    struct err err = {0};
-    return http_origin_parse(settings->api_root, &root, &err) == 0 && http_host_is_private(root.host);
-}
-
 static int open_http(struct worker *worker, struct err *err)
 {
     const struct settings *settings = worker->settings;
+    struct http_origin root;
+    int rc = http_origin_parse(settings->api_root, &root, err);
+    if (rc != 0)
+        return rc;
     struct http_config config = {
         .ca_file = settings->ca_file,
         .proxy = settings->proxy,
         .user_agent = "sluice/" SLUICE_VERSION,
         .allow_plain_loopback = settings->allow_plain_loopback,
-        .allow_private_hosts = has_private_root(settings),
+        /* Sessions are at api_root's own host: no other private address is ever asked for (C11). */
+        .allow_private_hosts = http_host_is_private(root.host),
         .connect_timeout_ms = settings->connect_timeout_ms,
         .low_speed_ms = settings->stall_timeout_ms,
         .low_speed_bytes = (uint32_t)settings->stall_bytes,

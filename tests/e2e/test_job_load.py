@@ -10,7 +10,7 @@ from job_fixtures import *  # noqa: E402, F403
 from sluice import until  # noqa: E402
 
 IS_SANITIZED = "ASAN_OPTIONS" in os.environ  # everything takes several times as long there
-CHANNELS = 40 if IS_SANITIZED else 200
+CHANNELS = 32 if IS_SANITIZED else 100
 FLIGHTS_MAX = 16  # refreshes that a broker has under way at a time
 
 

@@ -1,6 +1,6 @@
 /*
  * Preloaded into sluice by tests (X04): lets the n-th allocation of a process fail, whoever asks for it, our
- * own code or a library.
+ * own code or a library other than libc.
  *
  *   FAIL_ALLOCATION=N  which one, counted from 1; 0: none
  *   FAIL_IN=ROLE       in which process: the first argument of its command line ("worker", "broker", …)
@@ -10,10 +10,13 @@
  * It also hands these variables, LD_PRELOAD and those of libfaketime on to what is started with another
  * environment, as the broker is.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +31,26 @@ extern void *__libc_memalign(size_t alignment, size_t size);
 static _Atomic unsigned long count;
 static unsigned long failing; /* 0: none */
 static char role[32], report[512], once[512];
+
+/* glibc's own name service ends with SIGSEGV where it gets no memory; so what libc asks for itself is left
+ * alone. */
+static uintptr_t libc_first, libc_end;
+
+static int find_libc(struct dl_phdr_info *object, size_t size, void *inside)
+{
+    (void)size;
+    for (int i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &object->dlpi_phdr[i];
+        uintptr_t first = object->dlpi_addr + part->p_vaddr;
+        if (part->p_type == PT_LOAD && (uintptr_t)inside >= first &&
+            (uintptr_t)inside < first + part->p_memsz) {
+            libc_first = first;
+            libc_end = first + part->p_memsz;
+            return 1;
+        }
+    }
+    return 0;
+}
 
 static void find_role(void)
 {
@@ -45,6 +68,7 @@ __attribute__((constructor)) static void begin(void)
     const char *number = getenv("FAIL_ALLOCATION"), *in = getenv("FAIL_IN"), *path = getenv("FAIL_REPORT"),
                *mark = getenv("FAIL_ONCE");
     find_role();
+    dl_iterate_phdr(find_libc, dlsym(RTLD_NEXT, "strdup"));
     if (path)
         snprintf(report, sizeof report, "%s.%s", path, role);
     if (mark)
@@ -75,8 +99,10 @@ static bool is_first(void)
     return !once[0] || fd >= 0;
 }
 
-static bool fails(void)
+static bool fails(const void *caller)
 {
+    if ((uintptr_t)caller >= libc_first && (uintptr_t)caller < libc_end)
+        return false;
     unsigned long number = atomic_fetch_add(&count, 1) + 1;
     if (number != failing || !is_first())
         return false;
@@ -86,22 +112,22 @@ static bool fails(void)
 
 void *malloc(size_t size)
 {
-    return fails() ? NULL : __libc_malloc(size);
+    return fails(__builtin_return_address(0)) ? NULL : __libc_malloc(size);
 }
 
 void *calloc(size_t number, size_t size)
 {
-    return fails() ? NULL : __libc_calloc(number, size);
+    return fails(__builtin_return_address(0)) ? NULL : __libc_calloc(number, size);
 }
 
 void *realloc(void *block, size_t size)
 {
-    return fails() ? NULL : __libc_realloc(block, size);
+    return fails(__builtin_return_address(0)) ? NULL : __libc_realloc(block, size);
 }
 
 int posix_memalign(void **ret, size_t alignment, size_t size)
 {
-    void *block = fails() ? NULL : __libc_memalign(alignment, size);
+    void *block = fails(__builtin_return_address(0)) ? NULL : __libc_memalign(alignment, size);
     if (block)
         *ret = block;
     return block ? 0 : ENOMEM;
@@ -109,7 +135,7 @@ int posix_memalign(void **ret, size_t alignment, size_t size)
 
 void *aligned_alloc(size_t alignment, size_t size)
 {
-    return fails() ? NULL : __libc_memalign(alignment, size);
+    return fails(__builtin_return_address(0)) ? NULL : __libc_memalign(alignment, size);
 }
 
 /* libuv starts programs with this one, after it has replaced the environment. */
