@@ -57,13 +57,15 @@ begin
   end loop;
 end $columns$;
 
--- ---- a worker: jobs and how they get on. No token, no client's secret, no word of the trail but new ones
+-- ---- a worker: jobs and how they get on. No token, no client's secret; it adds to the trail and does not read it
 
 -- added_at_ms is guarded by a trigger: the right to update it is the right to lock the row, and no other.
 grant select on schema_version, job_move to sluice_worker, sluice_broker, sluice_operator;
 grant select (id, name) on tenant to sluice_worker;
-grant select (id, tenant_id, name, uploads_per_day, units_per_day, removed_at_ms), update (added_at_ms)
+grant select (id, tenant_id, name, client_id, auth_uri, token_uri, kind, uploads_per_day, units_per_day, added_at_ms,
+    removed_at_ms), update (added_at_ms)
   on client to sluice_worker;
+grant select (channel_id) on token to sluice_worker; -- whether there is one
 grant select, update (state, state_reason, until_ms) on channel to sluice_worker;
 grant select, update (served_seq, served_channel_id, milliplaces, rest_until_ms) on turn to sluice_worker;
 grant select, update (state, cause, next_at_ms, lease_owner, lease_epoch, lease_until_ms, cancel_wanted, waits,
@@ -74,8 +76,8 @@ grant select, update (session_url, session_at_ms, last_byte_uploaded, finalizing
   on upload to sluice_worker;
 grant select, insert, update (size_bytes, digest), delete on chunk to sluice_worker;
 grant select, insert, update (used, drift) on quota to sluice_worker;
-grant select (id), insert (at_ms, tenant_id, channel_id, job_id, who, what, from_state, to_state, cause, lease_epoch,
-    http_status, reason, message, request_id)
+grant select (id, job_id), insert (at_ms, tenant_id, channel_id, job_id, who, what, from_state, to_state, cause,
+    lease_epoch, http_status, reason, message, request_id)
   on event to sluice_worker;
 grant select, insert, update, delete on worker to sluice_worker;
 
@@ -107,11 +109,8 @@ exception when unique_violation then
   null;
 end $operator$;
 grant update (added_at_ms) on tenant to sluice_operator;
-grant select (client_id, auth_uri, token_uri, kind, added_at_ms),
-    update (uploads_per_day, units_per_day, removed_at_ms, secret_sealed)
-  on client to sluice_operator;
+grant update (uploads_per_day, units_per_day, removed_at_ms, secret_sealed) on client to sluice_operator;
 grant update (uploads_per_day) on channel to sluice_operator;
-grant select (channel_id) on token to sluice_operator; -- whether there is one
 grant insert (id, tenant_id, channel_id, region, priority, state, cause, next_at_ms, size_bytes, added_at_ms,
     changed_at_ms, storage_path, fingerprint, title, idempotency_key, params_digest, cdn_url, metadata)
   on job to sluice_operator;

@@ -154,3 +154,15 @@ bool text_contains_nocase(const char *text, const char *part)
             return true;
     return len == 0;
 }
+
+bool text_list_has(const char *list, const char *name)
+{
+    size_t len = strlen(name);
+    for (const char *at = list; *at;) {
+        size_t part = strcspn(at, ",");
+        if (part == len && memcmp(at, name, len) == 0)
+            return true;
+        at += part + (at[part] == ',');
+    }
+    return false;
+}

@@ -30,6 +30,8 @@ void text_base64url(char *ret, const void *data, size_t len);
  * fitted. */
 bool text_copy(char *ret, size_t size, const char *text);
 bool text_starts_with(const char *text, const char *prefix);
+/* Whether `name` is in "a,b". */
+bool text_list_has(const char *list, const char *name);
 /* ASCII only. */
 bool text_contains_nocase(const char *text, const char *part);
 

@@ -64,6 +64,8 @@ static int run_check(struct cli *cli, struct err *err)
     check_clock(&check);
     bool has_store = check_store(&check);
     if (has_store)
+        check_isolation(&check);
+    if (has_store)
         check_key(&check);
     check_media_root(&check);
     check_network(&check, cli_has(cli, "online"));

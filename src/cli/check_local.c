@@ -108,7 +108,12 @@ bool check_store(struct check *check)
 static int compare_key(struct check *check, const struct vault_key *key, struct err *err)
 {
     struct sealed_census census;
-    int code = sealed_count(check->cli->store, vault_key_id(key), &census, err);
+    struct store *store;
+    int code = store_open(check->cli->settings.broker_store, STORE_USE, &store, err); /* who may see them */
+    if (code < 0)
+        return code;
+    code = sealed_count(store, vault_key_id(key), &census, err);
+    store_close(store);
     if (code == 0 && census.other_key_count > 0)
         code = err_set(err, ERR_AUTH, "%s holds key %s, but %u of the store's secrets are sealed with key %s",
                        check->cli->settings.key_file, vault_key_id(key), census.other_key_count,

@@ -94,6 +94,9 @@ bool cli_has_login(const struct cli *cli, const struct store_channel *channel)
 int cli_broker_open(struct cli *cli, struct cli_broker *ret, struct err *err)
 {
     struct broker_config config = worker_broker_config(&cli->settings);
+    config.tenants = NULL; /* those are a worker's; a person acts for --tenant */
+    if (config.isolated_tenants)
+        config.isolated_tenants = "";
     *ret = (struct cli_broker){0};
     if (uv_loop_init(&ret->loop) != 0)
         return err_set(err, ERR_INTERNAL, "no event loop can be made (out of file descriptors?)");

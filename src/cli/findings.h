@@ -21,6 +21,7 @@ void check_fail(struct check *check, const char *what, const char *mend, const s
 /* The points, in the order in which they are looked at; each one tells what it finds. */
 void check_configuration(struct check *check);
 bool check_store(struct check *check); /* whether the others may ask it */
+void check_isolation(struct check *check);
 void check_key(struct check *check);
 void check_media_root(struct check *check);
 void check_clock(struct check *check);

@@ -9,16 +9,7 @@
 
 bool reach_has_tenant(const struct store_reach *reach, const char *name)
 {
-    if (!reach->tenants || !reach->tenants[0])
-        return true;
-    size_t len = strlen(name);
-    for (const char *at = reach->tenants; *at;) {
-        size_t part = strcspn(at, ",");
-        if (part == len && memcmp(at, name, len) == 0)
-            return true;
-        at += part + (at[part] == ',');
-    }
-    return false;
+    return !reach->tenants || !reach->tenants[0] || text_list_has(reach->tenants, name);
 }
 
 /* ---- tenants ---- */

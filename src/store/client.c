@@ -15,6 +15,19 @@ int find_tenant(struct store *store, const char *name, int64_t *ret, struct err 
     return rc < 0 ? rc : 0;
 }
 
+int store_tenant_name(struct store *store, int64_t tenant, char ret[NAME_SIZE], struct err *err)
+{
+    AUTO_STMT struct db_stmt *stmt = NULL;
+    int rc = db_query(store->db, "select name from tenant where id = $1", DB_ARGS(DB_I(tenant)), &stmt, err);
+    if (rc == 0)
+        rc = db_next(stmt, err);
+    if (rc == 0)
+        return err_set(err, ERR_NOT_FOUND, "there is no tenant with id %" PRId64, tenant);
+    if (rc > 0)
+        text_copy(ret, NAME_SIZE, db_text(stmt, 0));
+    return rc < 0 ? rc : 0;
+}
+
 int lock_tenant(struct store *store, int64_t tenant, struct err *err)
 {
     int64_t ignored;

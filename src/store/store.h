@@ -53,6 +53,8 @@ int store_verify(struct store *store, struct err *err) MUST_CHECK;
 
 /* ---- tenants and clients ---- */
 
+int store_tenant_name(struct store *store, int64_t tenant, char ret[NAME_SIZE], struct err *err) MUST_CHECK;
+
 struct store_client {
     int64_t id;
     int64_t tenant_id;

@@ -422,6 +422,9 @@ static bool build_config(struct broker *broker, const struct broker_config *conf
     message_put_text(&out, config->service.cert_file);
     message_put_text(&out, config->service.key_file);
     message_put_text(&out, config->service.bearer_file);
+    message_put_text(&out, config->tenants);
+    message_put_number(&out, config->isolated_tenants != NULL);
+    message_put_text(&out, config->isolated_tenants);
     return message_finish(&out, &broker->config, &broker->config_len);
 }
 

@@ -42,6 +42,9 @@ struct broker_config {
     const char *cdn_key_id;
     const char *cdn_sign_hosts;
     enum cloudfront_hash cdn_sign_hash;
+    const char *tenants;          /* "a,b": what concerns another is refused; NULL or "": none */
+    const char *isolated_tenants; /* not NULL: the child refuses to run where its login to the store is not
+                                     kept to these; "" : whichever it reaches (store/isolation.h) */
     int64_t answer_ms; /* a child that owes an answer, or its hello, for this long hangs; 0: 60 s */
 };
 

@@ -62,6 +62,8 @@ static int import(struct child *child, const struct message *ask, struct store_c
     if (code == 0)
         code = fill_client(ask, secret, ret, err);
     if (code == 0)
+        code = child_check_tenant(child, ret->tenant, err);
+    if (code == 0)
         code = store_begin(child->store, err);
     if (code != 0)
         return code;

@@ -275,7 +275,9 @@ static int prepare(struct login *login, const struct message *ask, struct err *e
 {
     struct store *store = login->child->store;
     const char *tenant = ask->fields[LOGIN_TENANT].text;
-    int code = store_client_get(store, ask->fields[LOGIN_CLIENT_ID].number, &login->client, err);
+    int code = child_check_tenant(login->child, tenant, err);
+    if (code == 0)
+        code = store_client_get(store, ask->fields[LOGIN_CLIENT_ID].number, &login->client, err);
     if (code != 0)
         return code;
     if (strcmp(login->client.tenant, tenant) != 0)

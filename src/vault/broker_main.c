@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/sanitizer.h"
 #include "base/text.h"
+#include "store/isolation.h"
 #include "vault/broker.h"
 #include "vault/child.h"
 #include "vault/tokens.h"
@@ -174,6 +175,16 @@ static int open_service(struct child *child, const struct message *config, struc
     return service.url[0] ? service_open(child, &service, err) : 0;
 }
 
+static int open_store(struct child *child, const struct message *config, struct err *err)
+{
+    int code = store_open(config->fields[CONFIG_STORE].text, STORE_USE, &child->store, err);
+    child->tenants = mem_dup(config->fields[CONFIG_TENANTS].text);
+    if (code == 0 && config->fields[CONFIG_IS_ISOLATED].number)
+        code = store_require_isolation(child->store, STORE_AS_BROKER,
+                                       config->fields[CONFIG_ISOLATED_TENANTS].text, err);
+    return code;
+}
+
 static int configure(struct child *child, const struct message *config, struct err *err)
 {
     int64_t level = config->fields[CONFIG_LOG_LEVEL].number;
@@ -183,7 +194,7 @@ static int configure(struct child *child, const struct message *config, struct e
     if (code == 0)
         code = check_root(child, config, err);
     if (code == 0)
-        code = store_open(config->fields[CONFIG_STORE].text, STORE_USE, &child->store, err);
+        code = open_store(child, config, err);
     if (code == 0)
         code = open_http(child, config, err);
     if (code == 0)
@@ -330,6 +341,8 @@ static void child_close(struct child *child)
     store_close(child->store);
     vault_key_free(child->key);
     mem_free(child->api_root);
+    mem_free(child->tenants);
+    mem_free(child->served);
     cdn_signing_release(&child->cdn);
 }
 

@@ -77,6 +77,8 @@ void removal_start(struct child *child, const struct message *ask)
     struct secret token AUTO_SECRET = {0};
     struct err err = {0};
     int code = store_channel_get(child->store, channel_id, &channel, &err);
+    if (code == 0)
+        code = child_check_tenant(child, channel.tenant, &err);
     if (code == 0 && ask->fields[REMOVE_REVOKE].number && !child->service)
         read_token(child, &channel, &client, &token);
     if (code == 0)

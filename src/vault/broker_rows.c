@@ -65,6 +65,14 @@ int open_refresh_token(struct child *child, const struct store_channel *channel,
 
 /* ---- sessions ---- */
 
+/* OPEN_OK, or why nothing is done for that tenant. */
+static enum open_result check_place(struct child *child, int64_t tenant_id)
+{
+    struct err err = {0};
+    int code = child_check_tenant_id(child, tenant_id, &err);
+    return code == 0 ? OPEN_OK : code == ERR_INVALID ? OPEN_CORRUPT : OPEN_TRANSIENT;
+}
+
 static struct seal_place place_of_session(int64_t tenant_id, const char *job)
 {
     return (struct seal_place){.tenant_id = tenant_id, .table = "upload", .row = job, .field = "session_url"};
@@ -76,9 +84,11 @@ void session_seal(struct child *child, const struct message *ask)
         place_of_session(ask->fields[SEAL_TENANT_ID].number, ask->fields[SEAL_JOB].text);
     struct buf sealed AUTO_BUF = BUF_INIT(VAULT_SEALED_MAX);
     struct message_out out;
-    vault_seal(child->key, &place, ask->fields[SEAL_URL].text, ask->fields[SEAL_URL].len, &sealed);
+    enum open_result result = check_place(child, place.tenant_id);
+    if (result == OPEN_OK)
+        vault_seal(child->key, &place, ask->fields[SEAL_URL].text, ask->fields[SEAL_URL].len, &sealed);
     message_start(&out, MESSAGE_SEALED, ask->id);
-    message_put_number(&out, sealed.overflowed ? OPEN_CORRUPT : OPEN_OK);
+    message_put_number(&out, sealed.overflowed ? OPEN_CORRUPT : result);
     message_put_bytes(&out, sealed.data, sealed.overflowed ? 0 : sealed.len);
     child_answer(child, &out);
 }
@@ -91,11 +101,13 @@ void session_open(struct child *child, const struct message *ask)
     struct message_out out;
     struct err err = {0};
     const struct message_field *sealed = &ask->fields[OPEN_SEALED];
-    int code = vault_open(child->key, &place, sealed->text, sealed->len, &url, &err);
-    if (code != 0)
+    enum open_result result = check_place(child, place.tenant_id);
+    if (result == OPEN_OK && vault_open(child->key, &place, sealed->text, sealed->len, &url, &err) != 0) {
         LOG(LOG_ERROR, "a session does not open", F_STR("job", place.row), F_STR("message", err.message));
+        result = OPEN_CORRUPT;
+    }
     message_start(&out, MESSAGE_OPENED, ask->id);
-    message_put_number(&out, code == 0 ? OPEN_OK : OPEN_CORRUPT);
+    message_put_number(&out, result);
     message_put_text(&out, url.data);
     child_answer(child, &out);
 }

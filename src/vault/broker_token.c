@@ -282,6 +282,16 @@ static void refuse_without_lease(struct tokens *tokens, const struct message *as
     answer_without(tokens, ask->id, TOKEN_TRANSIENT, -1, "the lease does not cover this job and channel");
 }
 
+/* Answers where it is another's. */
+static bool check_tenant(struct tokens *tokens, const struct message *ask)
+{
+    struct err err = {0};
+    if (child_check_tenant_id(tokens->child, ask->fields[ASK_TENANT_ID].number, &err) == 0)
+        return true;
+    answer_without(tokens, ask->id, TOKEN_TRANSIENT, -1, err.message);
+    return false;
+}
+
 /* Answers where the lease does not hold, or cannot be looked up. */
 static bool check_lease(struct tokens *tokens, const struct message *ask)
 {
@@ -335,7 +345,7 @@ static void serve(struct token_entry *entry, const struct token_waiter *ask)
 
 void tokens_ask(struct tokens *tokens, const struct message *ask)
 {
-    if (!check_lease(tokens, ask))
+    if (!check_tenant(tokens, ask) || !check_lease(tokens, ask))
         return;
     struct token_entry *entry =
         entry_of(tokens, ask->fields[ASK_CHANNEL_ID].number, ask->fields[ASK_TENANT_ID].number);

@@ -8,7 +8,7 @@
  * broker_gate.c     when not to ask a token endpoint
  * broker_login.c    a code becomes a sealed refresh token; broker_client.c imports clients, broker_removal.c
  *                   removes channels
- * broker_rows.c     sealed rows and sessions
+ * broker_rows.c     sealed rows and sessions; broker_reach.c: of which tenants
  * broker_net.c      what goes over the network; broker_service.c: to a token service
  *
  * The parent's side is broker.c and broker_calls.c; link.c and message.c belong to both.
@@ -49,6 +49,9 @@ struct child {
     bool allow_plain_loopback;
     struct tokens *tokens;
     struct cdn_signing cdn;
+    char *tenants;   /* owned; "" : all */
+    int64_t *served; /* owned; ids of those among them that were asked for */
+    size_t served_count;
     uint32_t busy_count;                                  /* logins and removals under way */
     int64_t leave_at_mono_ms;                             /* 0: it stays */
     enum { CHILD_NEW, CHILD_REFUSED, CHILD_READY } state; /* whether it got its configuration */
@@ -61,6 +64,13 @@ struct child {
 void child_answer(struct child *child, struct message_out *out); /* takes it */
 void child_answer_error(struct child *child, uint64_t id, const struct err *err);
 void child_answer_channel(struct child *child, uint64_t id, const struct store_channel *channel);
+
+/* ---- tenants ---- */
+
+/* Whether the parent was told to serve that tenant: what it asks for another is refused, whatever the store
+ * would let through. 0, or ERR_INVALID, logged; errors of the store. */
+int child_check_tenant(struct child *child, const char *tenant, struct err *err) MUST_CHECK;
+int child_check_tenant_id(struct child *child, int64_t tenant_id, struct err *err) MUST_CHECK;
 
 /* ---- requests that are carried out at once ---- */
 

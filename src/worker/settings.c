@@ -19,6 +19,8 @@ static const struct conf_choice chunk_modes[] = {
     {"chunked", CHUNK_MODE_CHUNKED}, {"whole", CHUNK_MODE_WHOLE}, {"auto", CHUNK_MODE_AUTO}, {NULL, 0}};
 static const struct conf_choice sign_hashes[] = {
     {"sha256", CLOUDFRONT_SHA256}, {"sha1", CLOUDFRONT_SHA1}, {NULL, 0}};
+static const struct conf_choice isolations[] = {
+    {"auto", ISOLATION_AUTO}, {"strict", ISOLATION_STRICT}, {"off", ISOLATION_OFF}, {NULL, 0}};
 static const struct conf_choice log_levels[] = {
     {"error", LOG_ERROR}, {"warn", LOG_WARN}, {"info", LOG_INFO}, {"debug", LOG_DEBUG}, {NULL, 0}};
 static const struct conf_choice log_formats[] = {{"logfmt", LOG_LOGFMT}, {"json", LOG_JSON}, {NULL, 0}};
@@ -41,6 +43,10 @@ static const struct conf_key keys[] = {
      .help = "A worker's region. It takes the jobs of this region and those without one."},
     {FIELD(tenants), .type = CONF_TEXT, .default_value = "",
      .help = "The tenants a worker serves, parted by commas; empty: all."},
+    {FIELD(isolation), .type = CONF_CHOICE, .default_value = "auto", .choices = isolations,
+     .help = "Whether workers and brokers refuse to run where Postgres does not keep their logins to their tenants "
+             "(docs/tenants.md). auto: if the store is Postgres, and tenants are named or broker_store is a login of "
+             "its own. strict: always. off: never."},
     {FIELD(concurrency), .type = CONF_COUNT, .default_value = TEXT_OF(CONCURRENCY_DEFAULT),
      .min = 1, .max = SLOTS_MAX, .help = "How many jobs a worker has under way at once."},
     {FIELD(per_channel), .reloadable = true, .type = CONF_COUNT, .default_value = "0", .max = SLOTS_MAX,
@@ -163,6 +169,22 @@ enum conf_origin settings_origin(const struct settings *settings, const char *na
             return (enum conf_origin)settings->origins[i];
     assert(!"a key that does not exist");
     return CONF_DEFAULT;
+}
+
+static bool is_isolated(const struct settings *settings)
+{
+    bool names_tenants = settings_origin(settings, "tenants") != CONF_DEFAULT && *settings->tenants;
+    if (settings->isolation != ISOLATION_AUTO)
+        return settings->isolation == ISOLATION_STRICT;
+    return text_starts_with(settings->store, "postgres") &&
+           (names_tenants || strcmp(settings->store, settings->broker_store) != 0);
+}
+
+const char *settings_isolated_tenants(const struct settings *settings)
+{
+    if (!is_isolated(settings))
+        return NULL;
+    return settings_origin(settings, "tenants") != CONF_DEFAULT ? settings->tenants : "";
 }
 
 void settings_release(struct settings *settings)

@@ -19,17 +19,20 @@
 
 enum { SETTINGS_KEYS_MAX = 64 };
 
+enum isolation { ISOLATION_AUTO, ISOLATION_STRICT, ISOLATION_OFF };
+
 struct settings {
-    char *config_file;         /* what was read; NULL: none */
-    char *store;               /* sqlite:PATH or postgres://… */
-    char *broker_store;        /* default: store */
-    char *key_file;            /* default: beside the store */
-    char *api_root;            /* https://www.googleapis.com */
-    char *ca_file;             /* NULL: the system's */
-    char *proxy;               /* NULL: none */
-    char *media_root;          /* default "/" */
-    char *region;              /* "" : jobs without a region only */
-    char *tenants;             /* "" : all */
+    char *config_file;  /* what was read; NULL: none */
+    char *store;        /* sqlite:PATH or postgres://… */
+    char *broker_store; /* default: store */
+    char *key_file;     /* default: beside the store */
+    char *api_root;     /* https://www.googleapis.com */
+    char *ca_file;      /* NULL: the system's */
+    char *proxy;        /* NULL: none */
+    char *media_root;   /* default "/" */
+    char *region;       /* "" : jobs without a region only */
+    char *tenants;      /* "" : all */
+    enum isolation isolation;
     char *tenant;              /* the one commands act for; "default" */
     bool allow_plain_loopback; /* http:// for a loopback api_root; for tests */
     uint64_t chunk_bytes;
@@ -87,6 +90,9 @@ void settings_release(struct settings *settings); /* a zeroed or released one is
 /* The table of keys and the values of `settings`, for conf_format() and for the documentation. */
 struct conf settings_conf(struct settings *settings);
 enum conf_origin settings_origin(const struct settings *settings, const char *key);
+/* Whether worker and broker refuse to run where the database does not keep their logins to their tenants
+ * (store/isolation.h): NULL: no; else to which: "a,b", or "" for whichever they reach. */
+const char *settings_isolated_tenants(const struct settings *settings);
 /* Calls `found` for each SLUICE_* variable of the environment that is no key (a slip that would go unseen);
  * `nearest` may be NULL. */
 void settings_unknown_env(void (*found)(void *ctx, const char *variable, const char *nearest), void *ctx);

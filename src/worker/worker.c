@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "store/isolation.h"
 #include "worker/shell.h"
 
 enum {
@@ -212,6 +213,8 @@ struct broker_config worker_broker_config(const struct settings *settings)
         .cdn_key_id = settings->cdn_key_id,
         .cdn_sign_hosts = settings->cdn_sign_hosts,
         .cdn_sign_hash = settings->cdn_sign_hash,
+        .tenants = settings->tenants,
+        .isolated_tenants = settings_isolated_tenants(settings),
     };
 }
 
@@ -229,6 +232,20 @@ static struct store_reach reach_of(const struct worker *worker)
                                 .per_tenant_max = worker->settings->per_tenant,
                                 .only_jobs = worker->options->only_jobs,
                                 .only_job_count = worker->options->only_job_count};
+}
+
+static int check_isolation(const struct settings *settings, struct err *err)
+{
+    const char *tenants = settings_isolated_tenants(settings);
+    struct store *store;
+    if (!tenants)
+        return 0;
+    int rc = store_open(settings->store, STORE_USE, &store, err);
+    if (rc < 0)
+        return rc;
+    rc = store_require_isolation(store, STORE_AS_WORKER, tenants, err);
+    store_close(store);
+    return rc;
 }
 
 static int open_store(struct worker *worker, struct err *err)
@@ -317,6 +334,8 @@ static int open_all(struct worker *worker, struct err *err)
         rc = open_http(worker, err);
     if (rc == 0)
         rc = cdn_open(worker, err);
+    if (rc == 0)
+        rc = check_isolation(worker->settings, err);
     if (rc == 0)
         rc = open_broker(worker, err);
     if (rc == 0)

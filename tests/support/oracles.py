@@ -145,7 +145,7 @@ def query(sluice, sql, *values):
     """Rows of the store, read from outside, as dictionaries."""
     if is_on_postgres(sluice):
         assert not values
-        text = postgres.client("psql", "-XAtq", "-d", sluice.settings["store"], "-c",
+        text = postgres.client("psql", "-XAtq", "-d", sluice.whole_store or sluice.settings["store"], "-c",
                                f"select coalesce(json_agg(row_to_json(found)), '[]') from ({sql}) as found")
         return json.loads(text)
     connection = sqlite3.connect(f"file:{sluice.store}?mode=ro", uri=True, timeout=30)
@@ -183,7 +183,7 @@ def judge_secrets(emulator, sluices):
             if path.is_file() and sluice.media not in path.parents:
                 texts[str(path)] = path.read_bytes()
         if is_on_postgres(sluice):
-            texts["database"] = postgres.client("pg_dump", "-d", sluice.settings["store"])
+            texts["database"] = postgres.client("pg_dump", "-d", sluice.whole_store or sluice.settings["store"])
         for place, text in texts.items():
             for kind, secret in secrets:
                 assert secret not in text, f"one of {kind} in {place}"

@@ -158,10 +158,10 @@ class Cluster:
     def admin_url(self):
         return url(self.folder, "postgres")
 
-    def sql(self, text, database="postgres"):
-        """Runs it and returns what psql prints, unaligned and without headings."""
+    def sql(self, text, database="postgres", user=None):
+        """Runs it as a superuser, or as that user, and returns what psql prints, unaligned and without headings."""
         done = self.run("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", self.folder, "-p", PORT,
-                        "-U", "postgres", "-d", database, "-c", text)
+                        "-U", user or "postgres", "-d", database, "-c", text)
         return done.stdout.decode().strip()
 
     def new_database(self):
@@ -169,6 +169,47 @@ class Cluster:
         name = f"sluice{self.databases}"
         self.sql(f"create database {name}")
         return url(self.folder, name)
+
+
+class Apart:
+    """A database whose tenants are kept apart as docs/tenants.md says. Its tables belong to the login `owner`; `init`
+    makes them (it runs `sluice init` with that URL); then come the groups, and logins by `login`."""
+
+    def __init__(self, cluster, init):
+        self.cluster = cluster
+        self.name = urllib.parse.urlsplit(cluster.new_database()).path.strip("/")
+        self.prefix = self.name + "_"  # logins belong to the server, not to the database
+        owner = self.prefix + "owner"
+        self.sql(f"create role {owner} login; create schema sluice authorization {owner};"
+                 f" alter role {owner} in database {self.name} set search_path = sluice")
+        init(self.url("owner"))
+        self.script("roles.sql")
+
+    def url(self, login):
+        return url(self.cluster.folder, self.name, user=self.prefix + login)
+
+    @property
+    def whole(self):
+        """For who must see everything."""
+        return url(self.cluster.folder, self.name, options="-csearch_path=sluice")
+
+    def sql(self, text, login=None):
+        """As a superuser, or as that login; raises RuntimeError with the server's words."""
+        return self.cluster.sql(f"set search_path = sluice; {text}", self.name, self.prefix + login if login else None)
+
+    def script(self, name, **variables):
+        path = pathlib.Path(__file__).resolve().parents[2] / "deploy" / "postgres" / name
+        settings = [part for key, value in variables.items() for part in ("-v", f"{key}={value}")]
+        done = subprocess.run([str(find_bin() / "psql"), "-X", "-q", *settings, "-f", str(path),
+                               url(self.cluster.folder, self.name)], stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True)
+        if done.returncode != 0:
+            raise RuntimeError(done.stderr)
+
+    def login(self, name, kind, tenants):
+        """A login of that kind for those tenants ("a,b", "*"); returns its URL."""
+        self.script("login.sql", login=self.prefix + name, kind=kind, tenants=tenants)
+        return self.url(name)
 
 
 def start_bouncer(folder):

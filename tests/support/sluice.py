@@ -178,6 +178,7 @@ class Sluice:
             if emulator.is_tls:
                 values["ca_file"] = emulator.ca
         self.configure(**{**values, **settings})
+        self.whole_store = None  # for judges: a URL that sees all of the database, where `store` does not
         self.processes = []
         self.workers = []
         self.said = []  # all that commands have written: what must hold no secret
