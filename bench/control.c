@@ -6,7 +6,7 @@
  *
  * The very engine and the very store; each worker is a process with an engine of N slots that puts everything
  * its slots want stored into one transaction (as the worker's store thread does) and answers all else at
- * once. The store is made by `sluice init` before; the jobs are added first, timed apart. A life: claim,
+ * once. The store is made if it is not there; the jobs are added first, timed apart. A life: claim,
  * quota, session, finalizing, video, completed; each a durable change with its audit line.
  *
  * Prints one JSON object.
@@ -24,7 +24,7 @@
 #include "core/engine.h"
 #include "store/store.h"
 
-enum { ADD_BATCH = 200, SIZE_BYTES = 65536, GROUP_MAX = 2048, TENANTS = 10 };
+enum { LEASE_MS = 45000, ADD_BATCH = 200, SIZE_BYTES = 65536, GROUP_MAX = 2048, TENANTS = 10 };
 
 struct options {
     const char *store;
@@ -101,7 +101,7 @@ static void add_jobs(const struct options *options)
 {
     struct store *store;
     struct err err = {0};
-    MUST("open", store_open(options->store, STORE_USE, &store, &err));
+    MUST("open", store_open(options->store, STORE_CREATE, &store, &err));
     int64_t *channels = mem_alloc_array(options->channels, sizeof(*channels));
     MUST("begin", store_begin(store, &err));
     for (uint64_t i = 0; i < options->channels; i++)
@@ -225,19 +225,55 @@ static void feed_all(struct worker *worker)
     }
 }
 
-static int store_one(struct worker *worker, const struct action *action, struct write_result_of *ret,
-                     struct err *err)
+static int renew_all(struct worker *worker, uint32_t count, struct err *err)
+{
+    static struct store_renew_item items[GROUP_MAX];
+    struct write_result_of *results[GROUP_MAX];
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct action *action = &worker->group[i];
+        if (action->type != ACTION_RENEW)
+            continue;
+        results[n] = &worker->results[i];
+        items[n++] = (struct store_renew_item){.id = action->job, .lease_epoch = action->lease_epoch};
+    }
+    int rc = store_renew_many(worker->store, items, n, LEASE_MS, err);
+    for (uint32_t i = 0; i < n; i++)
+        results[i]->renewal = items[i].renewal;
+    return rc;
+}
+
+static int write_all(struct worker *worker, uint32_t count, struct err *err)
+{
+    static const char sealed[300] = "sealed";
+    static struct store_write_item items[GROUP_MAX];
+    struct write_result_of *results[GROUP_MAX];
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct action *action = &worker->group[i];
+        if (action->type != ACTION_STORE)
+            continue;
+        results[n] = &worker->results[i];
+        items[n].write = &action->write;
+        items[n++].sealed_session =
+            action->write.set_session ? (struct blob){sealed, sizeof(sealed)} : (struct blob){0};
+    }
+    int rc = store_write_many(worker->store, worker->name, items, n, err);
+    for (uint32_t i = 0; i < n; i++)
+        results[i]->result = items[i].result;
+    return rc;
+}
+
+/* One claim at a time: the engine asks for the next one after the answer. */
+static int claim_all(struct worker *worker, uint32_t count, struct err *err)
 {
     static const struct store_reach reach = {.region = "", .any_region = true};
-    static const char sealed[300] = "sealed";
-    if (action->type == ACTION_CLAIM)
-        return store_claim(worker->store, worker->name, &reach, action->claim.count, 45000, worker->works,
-                           &ret->claimed, err);
-    if (action->type == ACTION_RENEW)
-        return store_renew(worker->store, action->job, action->lease_epoch, 45000, &ret->renewal, err);
-    return store_write(worker->store, worker->name, &action->write,
-                       action->write.set_session ? (struct blob){sealed, sizeof(sealed)} : (struct blob){0},
-                       &ret->result, err);
+    int rc = 0;
+    for (uint32_t i = 0; i < count && rc == 0; i++)
+        if (worker->group[i].type == ACTION_CLAIM)
+            rc = store_claim(worker->store, worker->name, &reach, worker->group[i].claim.count, LEASE_MS,
+                             worker->works, &worker->results[i].claimed, err);
+    return rc;
 }
 
 static void answer_claim(struct worker *worker, const struct action *action, uint32_t count)
@@ -278,10 +314,13 @@ static void answer_stored(struct worker *worker, const struct action *action,
 static int try_group(struct worker *worker, uint32_t count, struct err *err)
 {
     int rc = store_begin(worker->store, err);
-    for (uint32_t i = 0; i < count && rc == 0; i++) {
-        worker->results[i] = (struct write_result_of){.result = WRITE_FAILED};
-        rc = store_one(worker, &worker->group[i], &worker->results[i], err);
-    }
+    memset(worker->results, 0, count * sizeof(*worker->results));
+    if (rc == 0)
+        rc = renew_all(worker, count, err);
+    if (rc == 0)
+        rc = write_all(worker, count, err);
+    if (rc == 0)
+        rc = claim_all(worker, count, err);
     if (rc == 0)
         rc = store_commit(worker->store, err);
     if (rc != 0)
@@ -402,6 +441,7 @@ int main(int argc, char **argv)
     int64_t begun = clock_mono_ms();
     add_jobs(&options);
     int64_t added = clock_mono_ms();
+    fprintf(stderr, "control: the jobs are added\n");
     run_workers(&options, said);
     int64_t done = clock_mono_ms();
     if (said[0] != options.jobs) {

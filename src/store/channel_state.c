@@ -3,11 +3,24 @@
  * not be sent is ever claimable. A job that is leased follows when its worker renews the lease.
  */
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/text.h"
+#include "store/db_rows.h"
 #include "store/internal.h"
 
 #define SELECT_GATE "select state, until_ms, until_ms <= now_ms() from channel where id = $1"
+
+static int parse_gate(const struct db_stmt *stmt, int64_t channel, struct gate *ret, struct err *err)
+{
+    *ret = (struct gate){.until_ms = db_int(stmt, 1)};
+    if (!channel_state_parse(db_text(stmt, 0), &ret->state))
+        return err_set(err, ERR_STORE, "channel %" PRId64 " has the unknown state %s", channel,
+                       db_text(stmt, 0));
+    if (ret->state == CHANNEL_LIMITED && db_int(stmt, 2))
+        *ret = (struct gate){.state = CHANNEL_ACTIVE};
+    return 0;
+}
 
 /* 1: *ret is the gate; 0: there is none, or it is somebody else's. */
 static int read_gate(struct store *store, const char *sql, int64_t channel, struct gate *ret, struct err *err)
@@ -18,13 +31,8 @@ static int read_gate(struct store *store, const char *sql, int64_t channel, stru
         rc = db_next(stmt, err);
     if (rc <= 0)
         return rc;
-    *ret = (struct gate){.until_ms = db_int(stmt, 1)};
-    if (!channel_state_parse(db_text(stmt, 0), &ret->state))
-        return err_set(err, ERR_STORE, "channel %" PRId64 " has the unknown state %s", channel,
-                       db_text(stmt, 0));
-    if (ret->state == CHANNEL_LIMITED && db_int(stmt, 2))
-        *ret = (struct gate){.state = CHANNEL_ACTIVE};
-    return 1;
+    rc = parse_gate(stmt, channel, ret, err);
+    return rc < 0 ? rc : 1;
 }
 
 static int one_gate(int rc, int64_t channel, struct err *err)
@@ -34,14 +42,74 @@ static int one_gate(int rc, int64_t channel, struct err *err)
     return rc < 0 ? rc : 0;
 }
 
-int do_look_at_gate(struct store *store, int64_t channel, struct gate *ret, struct err *err)
-{
-    return one_gate(read_gate(store, SELECT_GATE, channel, ret, err), channel, err);
-}
-
 int do_keep_gate(struct store *store, int64_t channel, struct gate *ret, struct err *err)
 {
     return one_gate(read_gate(store, SELECT_GATE " {share}", channel, ret, err), channel, err);
+}
+
+/* ---- several ---- */
+
+/* The place of a channel in the list, or where it belongs. */
+static uint32_t gates_seek(const struct channel_gate *gates, uint32_t count, int64_t channel)
+{
+    uint32_t from = 0, to = count;
+    while (from < to) {
+        uint32_t middle = (from + to) / 2;
+        if (gates[middle].channel_id < channel)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from;
+}
+
+void gates_add(struct channel_gate *gates, uint32_t *count, int64_t channel)
+{
+    uint32_t at = gates_seek(gates, *count, channel);
+    if (at < *count && gates[at].channel_id == channel)
+        return;
+    memmove(&gates[at + 1], &gates[at], (*count - at) * sizeof(*gates));
+    gates[at] = (struct channel_gate){.channel_id = channel};
+    ++*count;
+}
+
+const struct gate *gates_find(const struct channel_gate *gates, uint32_t count, int64_t channel)
+{
+    uint32_t at = gates_seek(gates, count, channel);
+    return at < count && gates[at].channel_id == channel ? &gates[at].gate : NULL;
+}
+
+#define SELECT_GATES                                                                                         \
+    "select h.state, h.until_ms, h.until_ms <= now_ms(), h.id from channel h {join rows id:int}"             \
+    " where h.id = {r.id} order by h.id"
+
+static int read_gates(struct store *store, const char *sql, struct channel_gate *gates, uint32_t count,
+                      struct err *err)
+{
+    AUTO_STMT struct db_stmt *stmt = NULL;
+    AUTO_ROWS struct db_rows rows = {.count = 0};
+    for (uint32_t i = 0; i < count; i++)
+        db_rows_add(&rows, DB_ARGS(DB_I(gates[i].channel_id)));
+    int rc = db_query_rows(store->db, sql, &rows, DB_NO_ARGS, &stmt, err);
+    uint32_t found = 0;
+    while (rc == 0 && (rc = db_next(stmt, err)) > 0) {
+        int64_t channel = db_int(stmt, 3);
+        rc = parse_gate(stmt, channel, &gates[gates_seek(gates, count, channel)].gate, err);
+        found++;
+    }
+    if (rc == 0 && found < count)
+        return err_set(err, ERR_NOT_FOUND, "of %u channels %u are there", count, found);
+    return rc;
+}
+
+int do_keep_gates(struct store *store, struct channel_gate *gates, uint32_t count, struct err *err)
+{
+    return read_gates(store, SELECT_GATES " {share}", gates, count, err);
+}
+
+int do_look_at_gates(struct store *store, struct channel_gate *gates, uint32_t count, struct err *err)
+{
+    return read_gates(store, SELECT_GATES, gates, count, err);
 }
 
 int do_take_gate(struct store *store, int64_t channel, struct gate *ret, struct err *err)

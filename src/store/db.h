@@ -6,7 +6,8 @@
  * gives its text for it:
  * - {serial}: type of an id that the database hands out; {key}: text compared byte by byte; {blob}: bytes;
  * - at the end of a SELECT: {lock}: lock the rows; {share}: keep others from changing them; {take}: lock the
- *   rows, pass over those that are locked already. SQLite needs none of it: one process writes at a time.
+ *   rows, pass over those that are locked already. SQLite needs none of it: one process writes at a time;
+ * - {from rows …}, {join rows …}, {over rows …}, {r.…}: many rows of values at once (db_rows.h).
  *
  * SQL texts are string constants: a prepared statement is kept under the text's address. Values are bound,
  * never put into the text.
@@ -27,6 +28,8 @@
 
 struct buf;
 struct db;
+struct db_columns;
+struct db_rows;
 struct db_stmt;
 
 #define DB_PARAMS_MAX 32
@@ -58,7 +61,7 @@ struct db_value db_blob_value(const void *data, size_t len);
 /* Starts a statement. End it with db_end(), also after an error of db_next(). */
 int db_query(struct db *db, const char *sql, const struct db_value *args, size_t count, struct db_stmt **ret,
              struct err *err) MUST_CHECK;
-/* 1: a row is there; 0: no more; or an error. */
+/* 1: a row is there; 0: no more, also where the statement is NULL; or an error. */
 int db_next(struct db_stmt *stmt, struct err *err) MUST_CHECK;
 void db_end(struct db_stmt *stmt); /* NULL is fine */
 void db_end_at(struct db_stmt **stmt);
@@ -69,6 +72,9 @@ void db_end_at(struct db_stmt **stmt);
 int64_t db_int(const struct db_stmt *stmt, int column);
 const char *db_text(const struct db_stmt *stmt, int column);
 const void *db_blob(const struct db_stmt *stmt, int column, size_t *ret_len);
+
+/* Rows that were changed, once it has come to its end. */
+int db_changes(const struct db_stmt *stmt);
 
 /* Runs a statement to its end; returns the number of rows it changed, or an error. */
 int db_run(struct db *db, const char *sql, const struct db_value *args, size_t count,
@@ -111,6 +117,12 @@ struct db_driver {
     int (*prepare)(struct db *db, const char *sql, void **ret, struct err *err);
     void (*finish)(void *prepared);
     int (*bind)(struct db *db, void *prepared, const struct db_value *args, size_t count, struct err *err);
+    /* All rows at once; NULL: one by one, by `bind`. */
+    int (*bind_rows)(struct db *db, void *prepared, const struct db_columns *columns,
+                     const struct db_rows *rows, const struct db_value *args, size_t count, struct err *err);
+    /* The table `r` of a statement's rows, and a value of it: column `at`, from 1. */
+    void (*build_rows)(const struct db_columns *columns, struct buf *sql);
+    void (*build_row_value)(const char *name, size_t len, uint32_t at, struct buf *sql);
     int (*step)(struct db *db, void *prepared, struct err *err);
     void (*reset)(void *prepared);
     int64_t (*column_int)(void *prepared, int column);

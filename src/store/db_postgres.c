@@ -11,7 +11,7 @@
 #include "base/parse.h"
 #include "store/db_postgres.h"
 
-enum { OID_BYTEA = 17, OID_INT8 = 20, OID_TEXT = 25, NUMBER_SIZE = 24 };
+enum { NUMBER_SIZE = 24 };
 
 struct postgres_stmt {
     char *sql;
@@ -83,6 +83,18 @@ static void set_param(struct params *params, size_t at, const struct db_value *v
     }
 }
 
+static int run(struct db_postgres *db, struct postgres_stmt *stmt, const struct postgres_query *query,
+               struct err *err)
+{
+    int rc = postgres_exec(db, query, &stmt->result, err);
+    uint64_t changed = 0;
+    if (rc == 0 && !parse_u64(PQcmdTuples(stmt->result), &changed))
+        changed = 0;
+    db->changed = (int)changed;
+    stmt->row = -1;
+    return rc;
+}
+
 /* The statement is run here: the values live no longer than the call. */
 static int bind(struct db *db, void *prepared, const struct db_value *args, size_t count, struct err *err)
 {
@@ -98,13 +110,29 @@ static int bind(struct db *db, void *prepared, const struct db_value *args, size
                                    .values = params.values,
                                    .lengths = params.lengths,
                                    .formats = params.formats};
-    int rc = postgres_exec(self(db), &query, &stmt->result, err);
-    uint64_t changed = 0;
-    if (rc == 0 && !parse_u64(PQcmdTuples(stmt->result), &changed))
-        changed = 0;
-    self(db)->changed = (int)changed;
-    stmt->row = -1;
-    return rc;
+    return run(self(db), stmt, &query, err);
+}
+
+static int bind_rows(struct db *db, void *prepared, const struct db_columns *columns,
+                     const struct db_rows *rows, const struct db_value *args, size_t count, struct err *err)
+{
+    struct postgres_stmt *stmt = prepared;
+    struct params params;
+    AUTO_BUF struct buf arrays;
+    postgres_build_arrays(columns, rows, &arrays, params.types, params.values, params.lengths);
+    if (arrays.overflowed)
+        return err_set(err, ERR_INTERNAL, "%u rows are too many at once", rows->count);
+    for (uint32_t i = 0; i < columns->count; i++)
+        params.formats[i] = 1;
+    for (size_t i = 0; i < count; i++)
+        set_param(&params, columns->count + i, &args[i]);
+    struct postgres_query query = {.sql = stmt->sql,
+                                   .count = (int)(columns->count + count),
+                                   .types = params.types,
+                                   .values = params.values,
+                                   .lengths = params.lengths,
+                                   .formats = params.formats};
+    return run(self(db), stmt, &query, err);
 }
 
 static int step(struct db *db, void *prepared, struct err *err)
@@ -254,6 +282,9 @@ const struct db_driver db_postgres_driver = {
     .prepare = prepare,
     .finish = finish,
     .bind = bind,
+    .bind_rows = bind_rows,
+    .build_rows = postgres_build_rows,
+    .build_row_value = postgres_build_row_value,
     .step = step,
     .reset = reset,
     .column_int = column_int,

@@ -10,7 +10,10 @@
 
 #include <libpq-fe.h>
 
-#include "store/db.h"
+#include "base/buf.h"
+#include "store/db_rows.h"
+
+enum { OID_BYTEA = 17, OID_INT8 = 20, OID_TEXT = 25 };
 
 struct db_postgres {
     struct db base;
@@ -56,6 +59,14 @@ int postgres_wait(PGconn *conn, short events, int64_t end_mono_ms);
 int postgres_exec(struct db_postgres *db, const struct postgres_query *query, PGresult **ret,
                   struct err *err) MUST_CHECK;
 int postgres_exec_text(struct db_postgres *db, const char *sql, struct err *err) MUST_CHECK; /* a script */
+
+/* ---- db_postgres_rows.c ---- */
+
+void postgres_build_rows(const struct db_columns *columns, struct buf *sql);
+void postgres_build_row_value(const char *name, size_t len, uint32_t at, struct buf *sql);
+/* A parameter a column, in Postgres's binary form; the values lie in `ret`, which this initialises. */
+void postgres_build_arrays(const struct db_columns *columns, const struct db_rows *rows, struct buf *ret,
+                           Oid *types, const char **values, int *lengths);
 
 /* ---- db_postgres_commit.c ---- */
 

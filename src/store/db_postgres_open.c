@@ -204,13 +204,18 @@ static const char look_sql[] =
     "  and relkind in ('r', 'p')),"
     " current_setting('synchronous_commit') = 'off'";
 
+/* In a transaction's statements few rows of values meet large tables by their keys. Where the tables'
+ * statistics are old, or not there yet, the planner would rather read whole tables: so a look into an index
+ * is said to cost little. */
+#define PLANS "; set local random_page_cost = 0.1; set local jit = off"
+
 /* Other workers wait for the locks of a transaction whose worker is stopped or cut off: the server ends it.
  */
 void postgres_set_begin(struct db_postgres *db)
 {
     mem_free(db->begin_sql);
     db->begin_sql = mem_printf("begin isolation level read committed; set local lock_timeout = %d;"
-                               " set local idle_in_transaction_session_timeout = %d%s",
+                               " set local idle_in_transaction_session_timeout = %d" PLANS "%s",
                                db->busy_ms, db->reply_ms,
                                db->waits_for_disk ? "" : "; set local synchronous_commit = on");
 }

@@ -9,7 +9,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "store/db.h"
+#include "store/db_rows.h"
 #include "store/db_sqlite.h"
 
 struct sqlite_stmt {
@@ -170,6 +170,20 @@ static int bind(struct db *db, void *prepared, const struct db_value *args, size
     return 0;
 }
 
+/* Rows go one by one, so they are nothing but parameters. */
+static void build_rows(const struct db_columns *columns, struct buf *sql)
+{
+    if (columns->place == DB_ROWS_OVER)
+        buf_puts(sql, "from");
+}
+
+static void build_row_value(const char *name, size_t len, uint32_t at, struct buf *sql)
+{
+    (void)name;
+    (void)len;
+    buf_printf(sql, "$%u", at);
+}
+
 static int step(struct db *db, void *prepared, struct err *err)
 {
     struct sqlite_stmt *stmt = prepared;
@@ -308,6 +322,8 @@ const struct db_driver db_sqlite_driver = {
     .prepare = prepare,
     .finish = finish,
     .bind = bind,
+    .build_rows = build_rows,
+    .build_row_value = build_row_value,
     .step = step,
     .reset = reset,
     .column_int = column_int,

@@ -1,5 +1,8 @@
 /* The audit trail: written beside every change, in its transaction; never changed afterwards. */
+#include <string.h>
+
 #include "base/text.h"
+#include "store/db_rows.h"
 #include "store/internal.h"
 
 static const char *or_empty(const char *text)
@@ -7,24 +10,57 @@ static const char *or_empty(const char *text)
     return text ? text : "";
 }
 
-int do_trail(struct store *store, const struct trail *trail, int64_t *ret_id, struct err *err)
+static void add_line(struct db_rows *rows, const struct trail *trail)
 {
     static const struct audit_note no_note;
     const struct audit_note *note = trail->note ? trail->note : &no_note;
-    int64_t id = 0;
-    int rc = db_number(
+    db_rows_add(rows, DB_ARGS(DB_I(trail->tenant_id), DB_I(trail->channel_id), DB_T(or_empty(trail->job)),
+                              DB_T(or_empty(trail->who)), DB_T(trail->what), DB_T(or_empty(trail->from)),
+                              DB_T(or_empty(trail->to)), DB_T(or_empty(trail->cause)),
+                              DB_I(trail->lease_epoch), DB_I(note->http_status), DB_T(note->reason),
+                              DB_T(note->message), DB_T(note->request_id)));
+}
+
+/* They come in the order of the lines, and nobody promises it. */
+static int read_ids(struct db_stmt *stmt, const struct trail *lines, uint32_t count, int64_t *ret_ids,
+                    struct err *err)
+{
+    uint32_t at = 0;
+    int rc;
+    while ((rc = db_next(stmt, err)) > 0) {
+        for (uint32_t n = 0; n < count && strcmp(or_empty(lines[at].job), db_text(stmt, 1)) != 0; n++)
+            at = (at + 1) % count;
+        if (ret_ids)
+            ret_ids[at] = db_int(stmt, 0);
+        at = (at + 1) % count;
+    }
+    return rc;
+}
+
+int do_trail_many(struct store *store, const struct trail *lines, uint32_t count, int64_t *ret_ids,
+                  struct err *err)
+{
+    AUTO_STMT struct db_stmt *stmt = NULL;
+    AUTO_ROWS struct db_rows rows = {.count = 0};
+    for (uint32_t i = 0; i < count; i++)
+        add_line(&rows, &lines[i]);
+    int rc = db_query_rows(
         store->db,
         "insert into event (at_ms, tenant_id, channel_id, job_id, who, what, from_state, to_state,"
         " cause, lease_epoch, http_status, reason, message, request_id)"
-        " values (now_ms(), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) returning id",
-        DB_ARGS(DB_I(trail->tenant_id), DB_I(trail->channel_id), DB_T(or_empty(trail->job)),
-                DB_T(or_empty(trail->who)), DB_T(trail->what), DB_T(or_empty(trail->from)),
-                DB_T(or_empty(trail->to)), DB_T(or_empty(trail->cause)), DB_I(trail->lease_epoch),
-                DB_I(note->http_status), DB_T(note->reason), DB_T(note->message), DB_T(note->request_id)),
-        &id, err);
-    if (ret_id)
-        *ret_id = id;
-    return rc < 0 ? rc : 0;
+        " select now_ms(), {r.tenant}, {r.channel}, {r.job}, {r.who}, {r.what}, {r.from_state}, "
+        "{r.to_state}, {r.cause},"
+        " {r.epoch}, {r.status}, {r.reason}, {r.message}, {r.request} {from rows tenant:int channel:int "
+        "job:text"
+        " who:text what:text from_state:text to_state:text cause:text epoch:int status:int reason:text"
+        " message:text request:text} where true returning id, job_id",
+        &rows, DB_NO_ARGS, &stmt, err);
+    return rc < 0 ? rc : read_ids(stmt, lines, count, ret_ids, err);
+}
+
+int do_trail(struct store *store, const struct trail *trail, int64_t *ret_id, struct err *err)
+{
+    return do_trail_many(store, trail, 1, ret_id, err);
 }
 
 /* ---- lines that are not about a change of ours ---- */

@@ -67,16 +67,29 @@ struct trail {
 };
 int do_trail(struct store *store, const struct trail *trail, int64_t *ret_id /* or NULL */,
              struct err *err) MUST_CHECK;
+/* Several in one statement; of one job, if ids are asked for, no more than one line. */
+int do_trail_many(struct store *store, const struct trail *lines, uint32_t count,
+                  int64_t *ret_ids /* or NULL */, struct err *err) MUST_CHECK;
 
 /* Why a channel's jobs cannot be sent now; `limited` whose time is past counts as active. */
 struct gate {
     enum channel_state state;
     int64_t until_ms;
 };
-/* Just as it is. */
-int do_look_at_gate(struct store *store, int64_t channel, struct gate *ret, struct err *err) MUST_CHECK;
 /* It stays so until the transaction ends: for who puts a job where the gate says. */
 int do_keep_gate(struct store *store, int64_t channel, struct gate *ret, struct err *err) MUST_CHECK;
+/* The same of several, or just as they are; ids ascend, each once. */
+struct channel_gate {
+    int64_t channel_id;
+    struct gate gate;
+};
+int do_keep_gates(struct store *store, struct channel_gate *gates, uint32_t count,
+                  struct err *err) MUST_CHECK;
+int do_look_at_gates(struct store *store, struct channel_gate *gates, uint32_t count,
+                     struct err *err) MUST_CHECK;
+/* Puts a channel into such a list, if it is not there yet; `gates` has room for it. */
+void gates_add(struct channel_gate *gates, uint32_t *count, int64_t channel);
+const struct gate *gates_find(const struct channel_gate *gates, uint32_t count, int64_t channel);
 /* The same against everybody, if nobody has it already: 1: it is kept; 0: somebody is at it. */
 int do_take_gate(struct store *store, int64_t channel, struct gate *ret, struct err *err) MUST_CHECK;
 
@@ -97,17 +110,26 @@ int do_hold_stray_jobs(struct store *store, int64_t channel, const char *who, st
 /* Limited channels whose time is over become active. */
 int do_open_limited_channels(struct store *store, const char *who, struct err *err) MUST_CHECK;
 
-/* A quota reservation; *ret_full: nothing was written. */
-int do_charge(struct store *store, int64_t channel, const struct job_write *write, bool *ret_full,
-              struct err *err) MUST_CHECK;
+/* Quota reservations, admitted in their order as far as there is room; nothing is written for those that are
+ * full. */
+struct charge {
+    const struct job_write *write;
+    int64_t client_id, channel_id;
+    bool is_full; /* returned */
+};
+int do_charge_many(struct store *store, struct charge *charges, uint32_t count, struct err *err) MUST_CHECK;
 /* What `write->spent` says. */
 int do_note_spent(struct store *store, const char *worker, int64_t channel, const struct job_write *write,
                   struct err *err) MUST_CHECK;
 /* After a limit of the client, or of one of its channels, was changed. */
 int do_recheck_quota_holds(struct store *store, int64_t client, struct err *err) MUST_CHECK;
 
-/* What the end of a lease teaches the channel's window (window.c). */
-int do_learn(struct store *store, int64_t tenant, int64_t channel, enum feedback feedback,
-             struct err *err) MUST_CHECK;
+/* What the ends of leases teach the channels' windows (window.c). */
+struct lesson {
+    int64_t tenant_id, channel_id;
+    enum feedback feedback;
+};
+int do_learn_many(struct store *store, const struct lesson *lessons, uint32_t count,
+                  struct err *err) MUST_CHECK;
 
 #endif

@@ -51,50 +51,11 @@ static int add_used(struct store *store, const struct account *account, uint32_t
     return rc < 0 ? rc : 0;
 }
 
-/* What the channel alone has used; 0 where nobody asks. */
-static int count_used_by_channel(struct store *store, const struct account *account, int64_t *ret,
-                                 struct err *err)
-{
-    *ret = 0;
-    int rc = db_number(store->db,
-                       "select used - drift from quota"
-                       " where client_id = $1 and bucket = $2 and pacific_day = $3 and channel_id = $4",
-                       DB_ARGS(DB_I(account->client_id), DB_T(quota_bucket_text(account->bucket)),
-                               DB_I(account->pacific_day), DB_I(account->channel_id)),
-                       ret, err);
-    return rc < 0 ? rc : 0;
-}
-
-static bool is_over(int64_t used, uint32_t amount, uint32_t limit)
-{
-    return limit > 0 && used + amount > limit;
-}
-
 static int find_client_of(struct store *store, int64_t channel, int64_t *ret, struct err *err)
 {
     int rc =
         db_number(store->db, "select client_id from channel where id = $1", DB_ARGS(DB_I(channel)), ret, err);
     return rc < 0 ? rc : 0;
-}
-
-int do_charge(struct store *store, int64_t channel, const struct job_write *write, bool *ret_full,
-              struct err *err)
-{
-    struct account account = {
-        .channel_id = channel, .bucket = write->charge, .pacific_day = write->pacific_day};
-    int64_t used = 0, used_by_channel = 0;
-    int rc = find_client_of(store, channel, &account.client_id, err);
-    if (rc == 0)
-        rc = lock_client(store, &account, err);
-    if (rc == 0)
-        rc = count_used(store, &account, &used, err);
-    if (rc == 0 && write->charge_channel_limit > 0)
-        rc = count_used_by_channel(store, &account, &used_by_channel, err);
-    if (rc < 0)
-        return rc;
-    *ret_full = is_over(used, write->charge_amount, write->charge_limit) ||
-                is_over(used_by_channel, write->charge_amount, write->charge_channel_limit);
-    return *ret_full ? 0 : add_used(store, &account, write->charge_amount, err);
 }
 
 /* YouTube's word is the truth (H05): the ledger is brought up to the limit, so that no other job of the

@@ -274,6 +274,19 @@ int store_claim(struct store *store, const char *worker, const struct store_reac
 int store_write(struct store *store, const char *worker, const struct job_write *write,
                 struct blob sealed_session, enum write_result *ret_result, struct err *err) MUST_CHECK;
 
+/* Several writes, as one after another would be: of the same job in their order. It is one transaction, where
+ * each that is refused has its own answer and takes nothing else with it. An error of the call: nothing was
+ * written. */
+struct store_write_item {
+    const struct job_write *write;
+    struct blob sealed_session;
+    enum write_result result; /* returned */
+    int rc;                   /* 0; or why it was refused: result is then WRITE_FAILED */
+    struct err err;
+};
+int store_write_many(struct store *store, const char *worker, struct store_write_item *items, uint32_t count,
+                     struct err *err) MUST_CHECK;
+
 struct store_renewal {
     enum write_result result; /* OK or LEASE_LOST */
     bool cancel_wanted;
@@ -281,6 +294,14 @@ struct store_renewal {
 };
 int store_renew(struct store *store, struct job_id id, int64_t lease_epoch, int64_t lease_ms,
                 struct store_renewal *ret, struct err *err) MUST_CHECK;
+/* Several, each of another job or epoch. */
+struct store_renew_item {
+    struct job_id id;
+    int64_t lease_epoch;
+    struct store_renewal renewal; /* returned */
+};
+int store_renew_many(struct store *store, struct store_renew_item *items, uint32_t count, int64_t lease_ms,
+                     struct err *err) MUST_CHECK;
 
 /* Of a job that was added without one; fenced as a write is. *ret_result: WRITE_OK, also if it is the same
  * already; WRITE_LEASE_LOST, also if it is another one. */

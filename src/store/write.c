@@ -1,68 +1,25 @@
 /*
- * A worker's write to its job: all of it or nothing, and only under the lease epoch that the worker was
+ * Workers' writes to their jobs: each whole or not at all, and only under the lease epoch that the worker was
  * given.
  *
- * The row is read (and locked) under the fence, the new values are worked out here, and every part is written
- * in the same step. A job that is given back while its channel may not be sent goes to the channel's hold
- * instead of the queue, so that what is claimable is always sendable.
+ * Many at once cost little more than one: a batch reads all its rows under their fences, works out the new
+ * values here, and carries out each part for all its jobs in one statement (write_rows.c). A job is in a
+ * batch once; of several writes to a job each next one is in a batch of its own. Where the database refuses
+ * something, the batch is undone and each write done alone, so that the one that is wrong fails alone.
+ *
+ * A job that is given back while its channel may not be sent goes to the channel's hold instead of the queue,
+ * so that what is claimable is always sendable.
  */
-#include <inttypes.h>
+#include "store/write.h"
 
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
 #include "base/text.h"
-#include "store/internal.h"
 
 enum { CANCEL_NONE, CANCEL_WANTED, CANCEL_TOLD };
-
-/* The job's row as the write finds it, and then as the write leaves it. */
-struct row {
-    int64_t tenant_id, channel_id, size_bytes;
-    enum job_state from;
-    enum job_cause from_cause;
-    int64_t cancel_wanted; /* CANCEL_… */
-    enum job_state state;
-    enum job_cause cause;
-    int64_t next_at_ms;
-    bool release;
-    char video_id[VIDEO_ID_SIZE];
-    char error_reason[REASON_SIZE], error_message[MESSAGE_SIZE];
-    int64_t waits;
-};
-
-/* ---- reading under the fence ---- */
-
-static int read_row(const struct db_stmt *stmt, struct row *ret, struct err *err)
-{
-    *ret = (struct row){.tenant_id = db_int(stmt, 0),
-                        .channel_id = db_int(stmt, 1),
-                        .size_bytes = db_int(stmt, 2),
-                        .next_at_ms = db_int(stmt, 5),
-                        .waits = db_int(stmt, 9),
-                        .cancel_wanted = db_int(stmt, 10)};
-    if (!job_state_parse(db_text(stmt, 3), &ret->from) ||
-        !job_cause_parse(db_text(stmt, 4), &ret->from_cause))
-        return err_set(err, ERR_STORE, "unknown job state %s %s", db_text(stmt, 3), db_text(stmt, 4));
-    ret->state = ret->from;
-    ret->cause = ret->from_cause;
-    copy_text(ret->video_id, db_text(stmt, 6));
-    copy_text(ret->error_reason, db_text(stmt, 7));
-    copy_text(ret->error_message, db_text(stmt, 8));
-    return 1;
-}
-
-/* 1: the lease is the writer's; 0: it is not. */
-static int find_row(struct store *store, const struct job_write *write, struct row *ret, struct err *err)
-{
-    AUTO_STMT struct db_stmt *stmt = NULL;
-    int rc =
-        db_query(store->db,
-                 "select tenant_id, channel_id, size_bytes, state, cause, next_at_ms, video_id, error_reason,"
-                 " error_message, waits, cancel_wanted"
-                 " from job where id = $1 and lease_epoch = $2 and lease_owner <> '' {lock}",
-                 DB_ARGS(DB_T(write->id.text), DB_I(write->lease_epoch)), &stmt, err);
-    if (rc == 0)
-        rc = db_next(stmt, err);
-    return rc > 0 ? read_row(stmt, ret, err) : rc;
-}
 
 /* ---- the new values ---- */
 
@@ -71,7 +28,7 @@ static bool state_keeps_lease(enum job_state state)
     return state == JOB_UPLOADING || state == JOB_FINISHING;
 }
 
-static void plan_state(const struct job_write *write, struct row *row)
+static void plan_state(const struct job_write *write, struct write_row *row)
 {
     row->release = write->release_lease;
     if (!write->set_state)
@@ -82,7 +39,7 @@ static void plan_state(const struct job_write *write, struct row *row)
     row->release = row->release || !state_keeps_lease(write->state);
 }
 
-static void plan_texts(const struct job_write *write, struct row *row)
+static void plan_texts(const struct job_write *write, struct write_row *row)
 {
     if (write->set_video)
         copy_text(row->video_id, write->video_id);
@@ -96,55 +53,56 @@ static void plan_texts(const struct job_write *write, struct row *row)
     }
 }
 
-static bool waits_for_turn(const struct row *row)
+static bool waits_for_turn(const struct write_row *row)
 {
     return row->state == JOB_QUEUED || row->state == JOB_WAITING || row->state == JOB_UPLOADING ||
            (row->state == JOB_HELD && job_cause_is_timed(row->cause));
 }
 
-static bool waits_for_channel(const struct row *row)
+static bool waits_for_channel(const struct write_row *row)
 {
     return row->state == JOB_HELD && (row->cause == CAUSE_CHANNEL_PAUSED ||
                                       row->cause == CAUSE_CHANNEL_AUTH || row->cause == CAUSE_CHANNEL_FROZEN);
 }
 
-static void hold_with_channel(struct row *row, const struct gate *gate)
+static void hold_with_channel(struct write_row *row, const struct gate *gate)
 {
     row->state = JOB_HELD;
     row->cause = channel_state_cause(gate->state);
     row->next_at_ms = gate->until_ms;
 }
 
-static void free_with_channel(struct row *row)
+static void free_with_channel(struct write_row *row)
 {
     row->state = row->video_id[0] ? JOB_FINISHING : JOB_QUEUED;
     row->cause = CAUSE_NONE;
     row->next_at_ms = 0;
 }
 
+/* Whether the channel's state counts: the gate is kept even where it does not change the job, because whoever
+ * moves it also moves the jobs that wait behind it. */
+static bool needs_gate(const struct write_row *row)
+{
+    return row->release && (waits_for_channel(row) || waits_for_turn(row));
+}
+
 /* A job that is given back follows its channel as it is now, which may be another than the worker last saw:
- * else it would be claimable and never sendable, or held for a cause that nobody lifts any more. The gate is
- * kept even where it does not count, because whoever moves it also moves the jobs that wait behind it. */
-static int follow_channel(struct store *store, struct row *row, struct err *err)
+ * else it would be claimable and never sendable, or held for a cause that nobody lifts any more. */
+static void follow_channel(struct write_row *row, const struct gate *gate)
 {
     bool is_held_for_it = waits_for_channel(row);
     bool is_sendable = waits_for_turn(row) && !row->cancel_wanted && !row->video_id[0];
-    if (!row->release || (!is_held_for_it && !waits_for_turn(row)))
-        return 0;
-    struct gate gate;
-    int rc = do_keep_gate(store, row->channel_id, &gate, err);
-    if (rc < 0 || (!is_held_for_it && !is_sendable))
-        return rc;
-    if (gate.state != CHANNEL_ACTIVE)
-        hold_with_channel(row, &gate);
+    if (!is_held_for_it && !is_sendable)
+        return;
+    if (gate->state != CHANNEL_ACTIVE)
+        hold_with_channel(row, gate);
     else if (is_held_for_it)
         free_with_channel(row);
-    return 0;
 }
 
 /* A hold that a person must lift is a worker's answer to a cancel that it knew of. One that it did not know
  * of is not lost: the job may be claimed for it at once. */
-static void plan_cancel(struct row *row)
+static void plan_cancel(struct write_row *row)
 {
     bool is_answer = row->state == JOB_HELD && !job_cause_is_timed(row->cause);
     if (job_state_is_terminal(row->state) || (is_answer && row->cancel_wanted == CANCEL_TOLD))
@@ -153,156 +111,12 @@ static void plan_cancel(struct row *row)
         row->next_at_ms = 0;
 }
 
-/* ---- job ---- */
+/* ---- what is checked before anything is written ---- */
 
-static bool touches_job(const struct job_write *write)
+static int check_write(const struct store_write_item *item, const struct write_row *row, struct err *err)
 {
-    return write->set_state || write->release_lease || write->set_video || write->set_waits ||
-           write->set_error || write->clear_error;
-}
-
-static int write_job(struct store *store, const struct job_write *write, const struct row *row,
-                     struct err *err)
-{
-    int rc = db_run(store->db,
-                    "update job set state = $3, cause = $4, next_at_ms = $5, waits = $6, video_id = $7,"
-                    " error_reason = $8, error_message = $9, changed_at_ms = now_ms(),"
-                    " lease_owner = case when $10 = 1 then '' else lease_owner end,"
-                    " lease_until_ms = case when $10 = 1 then 0 else lease_until_ms end,"
-                    " cancel_wanted = $11,"
-                    " finished_at_ms = case when $12 = 1 then now_ms() else 0 end"
-                    " where id = $1 and lease_epoch = $2 and lease_owner <> ''",
-                    DB_ARGS(DB_T(write->id.text), DB_I(write->lease_epoch), DB_T(job_state_text(row->state)),
-                            DB_T(job_cause_text(row->cause)), DB_I(row->next_at_ms), DB_I(row->waits),
-                            DB_T(row->video_id[0] ? row->video_id : NULL), DB_T(row->error_reason),
-                            DB_T(row->error_message), DB_I(row->release), DB_I(row->cancel_wanted),
-                            DB_I(job_state_is_terminal(row->state))),
-                    err);
-    return rc < 0 ? rc : 0;
-}
-
-/* ---- upload and chunks ---- */
-
-static bool touches_upload(const struct job_write *write)
-{
-    return write->set_session || write->set_finalizing || write->set_session_dead || write->set_confirmed ||
-           write->count_attempt || write->set_reconcile || write->set_check_looks || write->set_video;
-}
-
-/* What is not said stays. A session that only got another address keeps its beginning. */
-static int write_upload(struct store *store, const struct job_write *write, struct blob sealed,
-                        struct err *err)
-{
-    int rc = db_run(
-        store->db,
-        "update upload set"
-        " session_at_ms = case when $2 = 1 and session_url is null then now_ms() else session_at_ms end,"
-        " session_url = case when $2 = 1 then $3 else session_url end,"
-        " finalizing = case when $4 = 1 then 1 else finalizing end,"
-        " session_dead = case when $5 = 1 then 1 when $2 = 1 then 0 else session_dead end,"
-        " last_byte_uploaded = case when $6 = 1 then $7 - 1 else last_byte_uploaded end,"
-        " upload_attempts = upload_attempts + $8,"
-        " reconcile_looks = case when $9 = 1 then $10 else reconcile_looks end,"
-        " reconcile_from_ms = case when $9 = 1 then $11 else reconcile_from_ms end,"
-        " check_looks = case when $12 = 1 then $13 else check_looks end,"
-        " etag = case when $14 = 1 then $15 else etag end"
-        " where job_id = $1",
-        DB_ARGS(DB_T(write->id.text), DB_I(write->set_session), DB_B(sealed.data, sealed.len),
-                DB_I(write->set_finalizing), DB_I(write->set_session_dead), DB_I(write->set_confirmed),
-                DB_I(write->confirmed_bytes), DB_I(write->count_attempt), DB_I(write->set_reconcile),
-                DB_I(write->reconcile_looks), DB_I(write->reconcile_from_ms), DB_I(write->set_check_looks),
-                DB_I(write->check_looks), DB_I(write->set_video), DB_T(write->etag)),
-        err);
-    return rc < 0 ? rc : 0;
-}
-
-static int forget_session(struct store *store, const char *job, struct err *err)
-{
-    int rc = db_run(store->db,
-                    "update upload set session_url = null, session_at_ms = 0, last_byte_uploaded = -1,"
-                    " finalizing = 0, session_dead = 0 where job_id = $1",
-                    DB_ARGS(DB_T(job)), err);
-    if (rc >= 0)
-        rc = db_run(store->db, "delete from chunk where job_id = $1", DB_ARGS(DB_T(job)), err);
-    return rc < 0 ? rc : 0;
-}
-
-/* A finished job keeps how far it came, not the secret nor what only a resumed upload needs. */
-static int drop_session(struct store *store, const char *job, struct err *err)
-{
-    int rc =
-        db_run(store->db, "update upload set session_url = null where job_id = $1", DB_ARGS(DB_T(job)), err);
-    if (rc >= 0)
-        rc = db_run(store->db, "delete from chunk where job_id = $1", DB_ARGS(DB_T(job)), err);
-    return rc < 0 ? rc : 0;
-}
-
-static int write_chunk(struct store *store, const struct job_id *job, const struct chunk_digest *chunk,
-                       int64_t tenant, struct err *err)
-{
-    int rc = db_run(store->db,
-                    "insert into chunk (job_id, first_byte, tenant_id, size_bytes, digest)"
-                    " values ($1, $2, $3, $4, $5) on conflict (job_id, first_byte) do update set"
-                    " size_bytes = excluded.size_bytes, digest = excluded.digest",
-                    DB_ARGS(DB_T(job->text), DB_I(chunk->first_byte), DB_I(tenant), DB_I(chunk->size_bytes),
-                            DB_B(chunk->digest, DIGEST_SIZE)),
-                    err);
-    return rc < 0 ? rc : 0;
-}
-
-static int write_transfer(struct store *store, const struct job_write *write, const struct row *row,
-                          struct blob sealed, struct err *err)
-{
-    int rc = write->clear_session ? forget_session(store, write->id.text, err) : 0;
-    if (rc == 0 && touches_upload(write))
-        rc = write_upload(store, write, sealed, err);
-    for (uint32_t i = 0; i < write->chunks.count && rc == 0; i++)
-        rc = write_chunk(store, &write->id, &write->chunks.items[i], row->tenant_id, err);
-    if (rc == 0 && job_state_is_terminal(row->state))
-        rc = drop_session(store, write->id.text, err);
-    return rc;
-}
-
-/* ---- channel and trail ---- */
-
-static int write_channel(struct store *store, const char *worker, const struct job_write *write,
-                         const struct row *row, struct err *err)
-{
-    if (!write->set_channel)
-        return 0;
-    struct channel_change change = {.channel = row->channel_id,
-                                    .state = write->channel,
-                                    .until_ms = write->channel_until_ms,
-                                    .reason = write->note.message,
-                                    .who = worker};
-    return do_channel_finding(store, &change, err);
-}
-
-static int write_trail(struct store *store, const char *worker, const struct job_write *write,
-                       const struct row *row, struct err *err)
-{
-    bool has_moved = row->state != row->from || row->cause != row->from_cause;
-    if (!has_moved && !write->note.what[0])
-        return 0;
-    struct trail trail = {.job = write->id.text,
-                          .tenant_id = row->tenant_id,
-                          .channel_id = row->channel_id,
-                          .who = worker,
-                          .what = write->note.what[0] ? write->note.what : "state changed",
-                          .from = has_moved ? job_state_text(row->from) : NULL,
-                          .to = has_moved ? job_state_text(row->state) : NULL,
-                          .cause = has_moved ? job_cause_text(row->cause) : NULL,
-                          .lease_epoch = write->lease_epoch,
-                          .note = &write->note};
-    return do_trail(store, &trail, NULL, err);
-}
-
-/* ---- all of it ---- */
-
-static int check_write(const struct job_write *write, const struct row *row, struct blob sealed,
-                       struct err *err)
-{
-    if (write->set_session && sealed.len == 0)
+    const struct job_write *write = item->write;
+    if (write->set_session && item->sealed_session.len == 0)
         return err_set(err, ERR_INVALID, "job %s: a session without its sealed URL", write->id.text);
     if (write->set_confirmed && write->confirmed_bytes > (uint64_t)row->size_bytes)
         return err_set(err, ERR_INVALID, "job %s: %" PRIu64 " bytes confirmed of %" PRId64, write->id.text,
@@ -312,115 +126,254 @@ static int check_write(const struct job_write *write, const struct row *row, str
     return 0;
 }
 
-static int write_parts(struct store *store, const char *worker, const struct job_write *write,
-                       struct row *row, struct blob sealed, struct err *err)
+static void refuse(struct one_write *one, int rc)
 {
-    int rc = write_channel(store, worker, write, row, err);
-    if (rc == 0 && write->spent != BUCKET_NONE)
-        rc = do_note_spent(store, worker, row->channel_id, write, err);
-    if (rc == 0)
-        rc = do_learn(store, row->tenant_id, row->channel_id, write->feedback, err);
-    if (rc == 0)
-        rc = follow_channel(store, row, err);
-    plan_cancel(row);
-    if (rc == 0)
-        rc = write_transfer(store, write, row, sealed, err);
-    return rc < 0 ? rc : write_trail(store, worker, write, row, err);
+    one->item->rc = rc;
+    one->item->result = WRITE_FAILED;
+    one->is_live = false;
 }
 
-/* STEP_UNDO with another *ret_result than WRITE_OK: nothing is to be kept. */
-static int do_write(struct store *store, const char *worker, const struct job_write *write,
-                    struct blob sealed, enum write_result *ret_result, struct err *err)
+static void check_all(const struct write_batch *batch)
 {
-    struct row row;
-    bool is_full = false;
-    *ret_result = WRITE_OK;
-    int rc = find_row(store, write, &row, err);
+    for (uint32_t i = 0; i < batch->count; i++) {
+        struct one_write *one = &batch->items[i];
+        int rc = one->is_live ? check_write(one->item, &one->row, &one->item->err) : 0;
+        if (rc < 0)
+            refuse(one, rc);
+    }
+}
+
+/* ---- the parts of a batch ---- */
+
+static int charge_all(const struct write_batch *batch, struct err *err)
+{
+    AUTO_FREE struct charge *charges = mem_alloc_array(batch->count, sizeof(*charges));
+    AUTO_FREE struct one_write **charged = mem_alloc_array(batch->count, sizeof(struct one_write *));
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        struct one_write *one = &batch->items[i];
+        if (!one->is_live || one->item->write->charge == BUCKET_NONE)
+            continue;
+        charged[count] = one;
+        charges[count++] = (struct charge){
+            .write = one->item->write, .client_id = one->row.client_id, .channel_id = one->row.channel_id};
+    }
+    int rc = do_charge_many(batch->store, charges, count, err);
+    for (uint32_t i = 0; i < count && rc == 0; i++)
+        if (charges[i].is_full) {
+            charged[i]->item->result = WRITE_QUOTA_FULL;
+            charged[i]->is_live = false;
+        }
+    return rc;
+}
+
+/* What a worker found out about its channel or its client: rare, and one by one. */
+static int write_finding(const struct write_batch *batch, const struct one_write *one, struct err *err)
+{
+    const struct job_write *write = one->item->write;
+    struct channel_change change = {.channel = one->row.channel_id,
+                                    .state = write->channel,
+                                    .until_ms = write->channel_until_ms,
+                                    .reason = write->note.message,
+                                    .who = batch->worker};
+    int rc = write->set_channel ? do_channel_finding(batch->store, &change, err) : 0;
+    if (rc == 0 && write->spent != BUCKET_NONE)
+        rc = do_note_spent(batch->store, batch->worker, one->row.channel_id, write, err);
+    return rc;
+}
+
+static int write_findings(const struct write_batch *batch, struct err *err)
+{
+    int rc = 0;
+    for (uint32_t i = 0; i < batch->count && rc == 0; i++)
+        if (batch->items[i].is_live)
+            rc = write_finding(batch, &batch->items[i], err);
+    return rc;
+}
+
+static int learn_all(const struct write_batch *batch, struct err *err)
+{
+    AUTO_FREE struct lesson *lessons = mem_alloc_array(batch->count, sizeof(*lessons));
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        const struct one_write *one = &batch->items[i];
+        if (one->is_live && one->item->write->feedback != FEEDBACK_NONE)
+            lessons[count++] = (struct lesson){.tenant_id = one->row.tenant_id,
+                                               .channel_id = one->row.channel_id,
+                                               .feedback = one->item->write->feedback};
+    }
+    return do_learn_many(batch->store, lessons, count, err);
+}
+
+static int follow_all(const struct write_batch *batch, struct err *err)
+{
+    AUTO_FREE struct channel_gate *gates = mem_alloc_array(batch->count, sizeof(*gates));
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < batch->count; i++)
+        if (batch->items[i].is_live && needs_gate(&batch->items[i].row))
+            gates_add(gates, &count, batch->items[i].row.channel_id);
+    int rc = do_keep_gates(batch->store, gates, count, err);
+    for (uint32_t i = 0; i < batch->count && rc == 0; i++) {
+        struct write_row *row = &batch->items[i].row;
+        if (batch->items[i].is_live && needs_gate(row))
+            follow_channel(row, gates_find(gates, count, row->channel_id));
+    }
+    return rc;
+}
+
+static int plan_all(const struct write_batch *batch, struct err *err)
+{
+    for (uint32_t i = 0; i < batch->count; i++)
+        if (batch->items[i].is_live) {
+            plan_state(batch->items[i].item->write, &batch->items[i].row);
+            plan_texts(batch->items[i].item->write, &batch->items[i].row);
+        }
+    int rc = follow_all(batch, err);
+    for (uint32_t i = 0; i < batch->count && rc == 0; i++)
+        plan_cancel(&batch->items[i].row);
+    return rc;
+}
+
+static bool is_any_live(const struct write_batch *batch)
+{
+    for (uint32_t i = 0; i < batch->count; i++)
+        if (batch->items[i].is_live)
+            return true;
+    return false;
+}
+
+static int write_parts(const struct write_batch *batch, struct err *err)
+{
+    int rc = write_findings(batch, err);
     if (rc == 0)
-        *ret_result = WRITE_LEASE_LOST;
-    if (rc <= 0)
+        rc = learn_all(batch, err);
+    if (rc == 0)
+        rc = plan_all(batch, err);
+    if (rc == 0)
+        rc = batch_write_uploads(batch, err);
+    if (rc == 0)
+        rc = batch_write_chunks(batch, err);
+    return rc < 0 ? rc : batch_write_trail(batch, err);
+}
+
+/* STEP_UNDO: no write came through, nothing is to be kept. */
+static int do_batch(const struct write_batch *batch, struct err *err)
+{
+    int rc = batch_read_rows(batch, err);
+    check_all(batch);
+    if (rc == 0)
+        rc = charge_all(batch, err);
+    if (rc < 0 || !is_any_live(batch))
         return rc < 0 ? rc : STEP_UNDO;
-    rc = check_write(write, &row, sealed, err);
-    if (rc == 0 && write->charge != BUCKET_NONE)
-        rc = do_charge(store, row.channel_id, write, &is_full, err);
-    if (is_full)
-        *ret_result = WRITE_QUOTA_FULL;
-    if (rc < 0 || is_full)
-        return rc < 0 ? rc : STEP_UNDO;
-    plan_state(write, &row);
-    plan_texts(write, &row);
-    rc = write_parts(store, worker, write, &row, sealed, err);
-    if (rc < 0 || !touches_job(write))
+    rc = write_parts(batch, err);
+    if (rc == 0)
+        rc = batch_write_jobs(batch, err);
+    if (rc != ERR_EXISTS || batch->count > 1)
         return rc;
-    rc = write_job(store, write, &row, err);
-    if (rc == ERR_EXISTS) /* of what is written here only the video is unique */
-        *ret_result = WRITE_VIDEO_TAKEN;
-    return rc == ERR_EXISTS ? STEP_UNDO : rc;
+    batch->items[0].item->result = WRITE_VIDEO_TAKEN; /* of what is written here only the video is unique */
+    return STEP_UNDO;
+}
+
+/* ---- batches ---- */
+
+static int run_batch(const struct write_batch *batch, struct err *err)
+{
+    for (uint32_t i = 0; i < batch->count; i++) {
+        struct store_write_item *item = batch->items[i].item;
+        batch->items[i] = (struct one_write){.item = item};
+        item->rc = 0;
+    }
+    return STEP(batch->store, err, do_batch(batch, err));
+}
+
+static bool is_refusal(int rc)
+{
+    return rc < 0 && rc != ERR_STORE && rc != ERR_BUSY && rc != ERR_SCHEMA && rc != ERR_INTERNAL;
+}
+
+/* Something of the batch was refused: what it was fails alone. */
+static int run_alone(const struct write_batch *batch, struct err *err)
+{
+    int rc = 0;
+    for (uint32_t i = 0; i < batch->count && rc == 0; i++) {
+        struct write_batch one = {
+            .store = batch->store, .worker = batch->worker, .items = &batch->items[i], .count = 1};
+        struct err *item_err = &batch->items[i].item->err;
+        rc = run_batch(&one, item_err);
+        if (is_refusal(rc)) {
+            refuse(&batch->items[i], rc);
+            rc = 0;
+        } else if (rc < 0) {
+            err_set(err, rc, "%s", item_err->message);
+        }
+    }
+    return rc;
+}
+
+static int run_wave(const struct write_batch *batch, struct err *err)
+{
+    if (batch->count == 1)
+        return run_alone(batch, err);
+    int rc = run_batch(batch, err);
+    return is_refusal(rc) ? run_alone(batch, err) : rc;
+}
+
+static int compare_items(const void *a, const void *b)
+{
+    const struct store_write_item *one = *(struct store_write_item *const *)a;
+    const struct store_write_item *other = *(struct store_write_item *const *)b;
+    int order = strcmp(one->write->id.text, other->write->id.text);
+    return order ? order : one < other ? -1 : 1;
+}
+
+/* Takes from `left` the first item of each job; returns how many stay there. */
+static uint32_t take_wave(struct store_write_item **left, uint32_t count, struct write_batch *wave)
+{
+    uint32_t stay = 0;
+    wave->count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct store_write_item *last = wave->count > 0 ? wave->items[wave->count - 1].item : NULL;
+        if (last && strcmp(last->write->id.text, left[i]->write->id.text) == 0)
+            left[stay++] = left[i];
+        else
+            wave->items[wave->count++].item = left[i];
+    }
+    return stay;
+}
+
+static int run_waves(struct store *store, const char *worker, struct store_write_item *items, uint32_t count,
+                     struct err *err)
+{
+    AUTO_FREE struct store_write_item **left = mem_alloc_array(count, sizeof(struct store_write_item *));
+    AUTO_FREE struct one_write *ones = mem_alloc_array(count, sizeof(*ones));
+    struct write_batch wave = {.store = store, .worker = worker, .items = ones};
+    int rc = 0;
+    for (uint32_t i = 0; i < count; i++)
+        left[i] = &items[i];
+    qsort(left, count, sizeof(struct store_write_item *), compare_items);
+    while (count > 0 && rc == 0) {
+        count = take_wave(left, count, &wave);
+        rc = run_wave(&wave, err);
+    }
+    return rc;
+}
+
+int store_write_many(struct store *store, const char *worker, struct store_write_item *items, uint32_t count,
+                     struct err *err)
+{
+    int rc = count > 0 ? run_waves(store, worker, items, count, err) : 0;
+    for (uint32_t i = 0; i < count && rc < 0; i++)
+        items[i].result = WRITE_FAILED;
+    return rc;
 }
 
 int store_write(struct store *store, const char *worker, const struct job_write *write,
                 struct blob sealed_session, enum write_result *ret_result, struct err *err)
 {
-    enum write_result result = WRITE_OK;
-    *ret_result = WRITE_FAILED;
-    int rc = STEP(store, err, do_write(store, worker, write, sealed_session, &result, err));
-    if (rc == 0)
-        *ret_result = result;
-    return rc;
-}
-
-/* ---- renewal ---- */
-
-static int do_renew(struct store *store, struct job_id id, int64_t lease_epoch, int64_t lease_ms,
-                    struct store_renewal *ret, struct err *err)
-{
-    AUTO_STMT struct db_stmt *stmt = NULL;
-    *ret = (struct store_renewal){.result = WRITE_LEASE_LOST};
-    int rc = db_query(
-        store->db,
-        "update job set lease_until_ms = now_ms() + $3,"
-        " cancel_wanted = case when cancel_wanted = 0 then 0 else 2 end"
-        " where id = $1 and lease_epoch = $2 and lease_owner <> '' returning channel_id, cancel_wanted",
-        DB_ARGS(DB_T(id.text), DB_I(lease_epoch), DB_I(lease_ms)), &stmt, err);
-    if (rc == 0)
-        rc = db_next(stmt, err);
-    if (rc <= 0)
+    struct store_write_item item = {.write = write, .sealed_session = sealed_session};
+    int rc = store_write_many(store, worker, &item, 1, err);
+    *ret_result = item.result;
+    if (rc < 0 || item.rc == 0)
         return rc;
-    int64_t channel = db_int(stmt, 0);
-    struct gate gate;
-    *ret = (struct store_renewal){.result = WRITE_OK, .cancel_wanted = db_int(stmt, 1) != 0};
-    rc = db_next(stmt, err);
-    if (rc == 0)
-        rc = do_look_at_gate(store, channel, &gate, err);
-    if (rc == 0)
-        ret->channel = gate.state;
-    return rc;
-}
-
-int store_renew(struct store *store, struct job_id id, int64_t lease_epoch, int64_t lease_ms,
-                struct store_renewal *ret, struct err *err)
-{
-    return STEP(store, err, do_renew(store, id, lease_epoch, lease_ms, ret, err));
-}
-
-/* ---- the fingerprint of a job that was added without one ---- */
-
-static int do_set_fingerprint(struct store *store, struct job_id id, int64_t lease_epoch,
-                              const char *fingerprint, enum write_result *ret_result, struct err *err)
-{
-    int rc = db_run(store->db,
-                    "update job set fingerprint = $3 where id = $1 and lease_epoch = $2 and lease_owner <> ''"
-                    " and fingerprint in ('', $3)",
-                    DB_ARGS(DB_T(id.text), DB_I(lease_epoch), DB_T(fingerprint)), err);
-    *ret_result = rc > 0 ? WRITE_OK : WRITE_LEASE_LOST;
-    return rc < 0 ? rc : 0;
-}
-
-int store_job_set_fingerprint(struct store *store, struct job_id id, int64_t lease_epoch,
-                              const char *fingerprint, enum write_result *ret_result, struct err *err)
-{
-    int rc = STEP(store, err, do_set_fingerprint(store, id, lease_epoch, fingerprint, ret_result, err));
-    if (rc < 0)
-        *ret_result = WRITE_FAILED;
-    return rc;
+    return err_set(err, item.rc, "%s", item.err.message);
 }

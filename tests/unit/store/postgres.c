@@ -180,8 +180,7 @@ void postgres_teardown(struct postgres *postgres)
 
 /* ---- the clock ---- */
 
-static int bind_at_the_tests_time(struct db *db, void *prepared, const struct db_value *args, size_t count,
-                                  struct err *err)
+static void set_time(struct db *db)
 {
     struct fixture *fix = db->now_ctx;
     struct postgres *postgres = fix->postgres;
@@ -191,7 +190,21 @@ static int bind_at_the_tests_time(struct db *db, void *prepared, const struct db
         postgres_must(postgres->side, sql);
         postgres->clock_ms = fix->now_ms;
     }
+}
+
+static int bind_at_the_tests_time(struct db *db, void *prepared, const struct db_value *args, size_t count,
+                                  struct err *err)
+{
+    set_time(db);
     return db_postgres_driver.bind(db, prepared, args, count, err);
+}
+
+static int bind_rows_at_the_tests_time(struct db *db, void *prepared, const struct db_columns *columns,
+                                       const struct db_rows *rows, const struct db_value *args, size_t count,
+                                       struct err *err)
+{
+    set_time(db);
+    return db_postgres_driver.bind_rows(db, prepared, columns, rows, args, count, err);
 }
 
 void postgres_set_clock(struct store *store)
@@ -199,6 +212,7 @@ void postgres_set_clock(struct store *store)
     static struct db_driver driver;
     driver = db_postgres_driver;
     driver.bind = bind_at_the_tests_time;
+    driver.bind_rows = bind_rows_at_the_tests_time;
     store->db->driver = &driver;
 }
 
