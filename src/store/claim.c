@@ -25,25 +25,17 @@
  * the first job by priority and id: one seek. A tenant's channels are found by a skip scan that begins after
  * the channel served last, at most CLAIM_CHANNELS_MAX: with more, the window moves on with every job served,
  * so every channel gets its turn.
+ *    Several jobs are chosen in rounds of few statements, in the same order (claim_round.c).
  * 4. The lease: epoch + 1, state, owner and end, an audit line whose id is also the served_seq of channel and
  *    tenant.
  *
  * A channel that may not be sent is only walked for cancels and for jobs whose video exists; jobs there whose
  * worker died before it saw the channel's state are moved to its hold.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/text.h"
 #include "store/claim.h"
-
-struct claim {
-    struct store *store;
-    const char *worker;
-    const struct store_reach *reach;
-    int64_t lease_ms;
-};
 
 /* ---- time passes ---- */
 
@@ -77,238 +69,32 @@ static int pass_time(const struct claim *claim, struct err *err)
     return rc < 0 ? rc : 0;
 }
 
-/* ---- the job at the head of a channel ---- */
-
-struct head {
-    char id[JOB_ID_SIZE];
-    int64_t priority;
-    int64_t tenant_id, channel_id;
-    enum job_state state;
-    bool has_video;
-    char lease_owner[NAME_SIZE]; /* of the worker that the job is taken over from */
-};
-
-#define SELECT_HEAD                                                                                          \
-    "select id, priority, state, video_id is not null, lease_owner from job"                                 \
-    " where claim_at_ms <= passed_ms and tenant_id = $1 and region = $2 and channel_id = $3"
-#define HEAD_FIRST " order by priority desc, id limit 1 {take}"
-
-static int query_head(struct store *store, bool is_open, const struct db_value *args, size_t count,
-                      struct db_stmt **ret, struct err *err)
-{
-    if (is_open)
-        return db_query(store->db, SELECT_HEAD HEAD_FIRST, args, count, ret, err);
-    return db_query(store->db, SELECT_HEAD " and (cancel_wanted <> 0 or video_id is not null)" HEAD_FIRST,
-                    args, count, ret, err);
-}
-
-static int read_head(const struct db_stmt *stmt, struct head *ret, struct err *err)
-{
-    copy_text(ret->id, db_text(stmt, 0));
-    ret->priority = db_int(stmt, 1);
-    ret->has_video = db_int(stmt, 3) != 0;
-    copy_text(ret->lease_owner, db_text(stmt, 4));
-    if (!job_state_parse(db_text(stmt, 2), &ret->state))
-        return err_set(err, ERR_STORE, "job %s has the unknown state %s", ret->id, db_text(stmt, 2));
-    return 1;
-}
-
-static int find_region_head(struct store *store, const struct tenant_turn *tenant,
-                            const struct channel_turn *channel, const char *region, struct head *ret,
-                            struct err *err)
-{
-    AUTO_STMT struct db_stmt *stmt = NULL;
-    *ret = (struct head){.tenant_id = tenant->id, .channel_id = channel->id};
-    bool is_open = channel->is_open && channel->leased < channel->places;
-    int rc =
-        query_head(store, is_open, DB_ARGS(DB_I(tenant->id), DB_T(region), DB_I(channel->id)), &stmt, err);
-    if (rc == 0)
-        rc = db_next(stmt, err);
-    return rc > 0 ? read_head(stmt, ret, err) : rc;
-}
-
-static bool comes_before(const struct head *a, const struct head *b)
-{
-    return a->priority != b->priority ? a->priority > b->priority : strcmp(a->id, b->id) < 0;
-}
-
-/* 1: *ret is the first of all regions; 0: none. */
-static int find_head(struct store *store, const struct tenant_turn *tenant,
-                     const struct channel_turn *channel, struct head *ret, struct err *err)
-{
-    bool has_one = false;
-    for (uint32_t i = 0; i < tenant->regions.count; i++) {
-        struct head head;
-        int rc = find_region_head(store, tenant, channel, tenant->regions.names[i], &head, err);
-        if (rc < 0)
-            return rc;
-        if (rc > 0 && (!has_one || comes_before(&head, ret))) {
-            *ret = head;
-            has_one = true;
-        }
-    }
-    return has_one;
-}
-
-/* ---- the lease ---- */
-
-/* A hold is left for the steps if the video exists; only `uploading` and `finishing` are leased. */
-static enum job_state leased_state(const struct head *head)
-{
-    return head->has_video && head->state != JOB_QUEUED && head->state != JOB_WAITING ? JOB_FINISHING
-                                                                                      : JOB_UPLOADING;
-}
-
-static int take_lease(const struct claim *claim, const struct head *head, int64_t *ret_epoch, struct err *err)
-{
-    int rc =
-        db_number(claim->store->db,
-                  "update job set state = $2, cause = '', next_at_ms = 0, lease_owner = $3,"
-                  " lease_epoch = lease_epoch + 1, lease_until_ms = now_ms() + $4, changed_at_ms = now_ms(),"
-                  " cancel_wanted = case when cancel_wanted = 0 then 0 else 2 end"
-                  " where id = $1 returning lease_epoch",
-                  DB_ARGS(DB_T(head->id), DB_T(job_state_text(leased_state(head))), DB_T(claim->worker),
-                          DB_I(claim->lease_ms)),
-                  ret_epoch, err);
-    return rc < 0 ? rc : 0;
-}
-
-static int trail_lease(const struct claim *claim, const struct head *head, int64_t epoch, int64_t *ret_id,
-                       struct err *err)
-{
-    struct audit_note note = {.http_status = 0};
-    bool is_taken_over = head->lease_owner[0] != '\0';
-    if (is_taken_over)
-        snprintf(note.message, sizeof(note.message), "the lease of %s ran out", head->lease_owner);
-    struct trail trail = {.job = head->id,
-                          .tenant_id = head->tenant_id,
-                          .channel_id = head->channel_id,
-                          .who = claim->worker,
-                          .what = is_taken_over ? "taken over" : "claimed",
-                          .from = job_state_text(head->state),
-                          .to = job_state_text(leased_state(head)),
-                          .lease_epoch = epoch,
-                          .note = &note};
-    return do_trail(claim->store, &trail, ret_id, err);
-}
-
-/* Whose turn it was is advice: where another claim writes it just now, its word stands. */
-static int count_turn(struct store *store, struct tenant_turn *tenant, struct channel_turn *channel,
-                      int64_t seq, struct err *err)
-{
-    int rc = db_run(store->db,
-                    "with mine (channel_id) as materialized (select channel_id from turn where tenant_id = $1"
-                    "  and channel_id in (0, $2) {take})"
-                    " update turn set served_seq = $3, served_channel_id = $2 where tenant_id = $1"
-                    " and channel_id in (select channel_id from mine)",
-                    DB_ARGS(DB_I(tenant->id), DB_I(channel->id), DB_I(seq)), err);
-    tenant->served_seq = channel->served_seq = seq;
-    tenant->leased++;
-    channel->leased++;
-    return rc < 0 ? rc : 0;
-}
-
-static int lease_head(const struct claim *claim, struct tenant_turn *tenant, struct channel_turn *channel,
-                      const struct head *head, struct store_work *ret, struct err *err)
-{
-    int64_t epoch = 0, seq = 0;
-    int rc = take_lease(claim, head, &epoch, err);
-    if (rc == 0)
-        rc = trail_lease(claim, head, epoch, &seq, err);
-    if (rc == 0)
-        rc = count_turn(claim->store, tenant, channel, seq, err);
-    return rc < 0 ? rc : do_read_work(claim->store, head->id, ret, err);
-}
-
 /* ---- turns ---- */
 
-static struct tenant_turn *next_tenant(const struct store_reach *reach, struct turns *turns)
+static int lease(const struct claim *claim, const struct head *heads, uint32_t count,
+                 struct store_work *ret_works, uint32_t *ret_count, struct err *err)
 {
-    struct tenant_turn *best = NULL;
-    for (uint32_t i = 0; i < turns->count; i++) {
-        struct tenant_turn *one = &turns->tenants[i];
-        if (one->is_done || (reach->per_tenant_max > 0 && one->leased >= reach->per_tenant_max))
-            continue;
-        if (!best || one->leased < best->leased ||
-            (one->leased == best->leased && one->served_seq < best->served_seq))
-            best = one;
-    }
-    return best;
-}
-
-static struct channel_turn *next_channel(const struct store_reach *reach, struct tenant_turn *tenant)
-{
-    struct channel_turn *best = NULL;
-    for (uint32_t i = 0; i < tenant->channel_count; i++) {
-        struct channel_turn *one = &tenant->channels[i];
-        if (one->is_done || (reach->per_channel_max > 0 && one->leased >= reach->per_channel_max))
-            continue;
-        if (!best || one->leased < best->leased ||
-            (one->leased == best->leased && one->served_seq < best->served_seq))
-            best = one;
-    }
-    return best;
-}
-
-/* Where a channel may only have so many leases, they are counted while no other claim takes from it; a
- * channel that another is just taking from is left to that one. */
-static int take_turn(const struct claim *claim, const struct tenant_turn *tenant,
-                     struct channel_turn *channel, struct err *err)
-{
-    int64_t ignored;
-    channel->is_mine = true;
-    if (claim->reach->per_channel_max == 0 || !claim->store->db->driver->has_many_writers)
-        return 0;
-    int rc = db_number(claim->store->db,
-                       "select served_seq from turn where tenant_id = $1 and channel_id = $2 {take}",
-                       DB_ARGS(DB_I(tenant->id), DB_I(channel->id)), &ignored, err);
-    channel->is_done = rc == 0;
-    if (rc > 0)
-        rc = db_number(claim->store->db,
-                       "select count(*) from job where lease_owner <> '' and claim_at_ms > now_ms()"
-                       " and tenant_id = $1 and channel_id = $2",
-                       DB_ARGS(DB_I(tenant->id), DB_I(channel->id)), &channel->leased, err);
-    return rc < 0 ? rc : 0;
-}
-
-/* 1: a job of the tenant was leased; 0: it has none left. */
-static int serve_tenant(const struct claim *claim, struct tenant_turn *tenant, struct store_work *ret,
-                        struct err *err)
-{
-    struct channel_turn *channel;
-    int rc = 0;
-    if (!tenant->is_loaded)
-        rc = tenant_load(claim->store, claim->reach, claim->worker, tenant, err);
-    while (rc == 0 && (channel = next_channel(claim->reach, tenant))) {
-        struct head head;
-        if (!channel->is_mine) {
-            rc = take_turn(claim, tenant, channel, err);
-            continue;
-        }
-        rc = find_head(claim->store, tenant, channel, &head, err);
-        if (rc > 0) {
-            rc = lease_head(claim, tenant, channel, &head, ret, err);
-            return rc < 0 ? rc : 1;
-        }
-        channel->is_done = true;
-    }
+    int rc = heads_lease(claim, heads, count, err);
+    if (rc == 0)
+        rc = do_read_works(claim->store, heads, count, ret_works + *ret_count, err);
+    if (rc == 0)
+        *ret_count += count;
     return rc;
 }
 
+/* Round after round, until there are enough or no more. */
 static int serve(const struct claim *claim, struct turns *turns, uint32_t max, struct store_work *ret_works,
                  uint32_t *ret_count, struct err *err)
 {
-    struct tenant_turn *tenant;
-    while (*ret_count < max && (tenant = next_tenant(claim->reach, turns))) {
-        int rc = serve_tenant(claim, tenant, &ret_works[*ret_count], err);
-        if (rc < 0)
-            return rc;
-        if (rc == 0)
-            tenant->is_done = true;
-        else
-            ++*ret_count;
+    AUTO_FREE struct head *heads = mem_alloc_array(max, sizeof(*heads));
+    uint32_t count = 1;
+    int rc = 0;
+    while (rc == 0 && *ret_count < max && count > 0) {
+        rc = turns_choose(claim, turns, heads, max - *ret_count, &count, err);
+        if (rc == 0 && count > 0)
+            rc = lease(claim, heads, count, ret_works, ret_count, err);
     }
-    return 0;
+    return rc;
 }
 
 /* ---- named jobs: no turns ---- */
@@ -331,36 +117,43 @@ static int find_named(struct store *store, const struct job_id *job, struct head
         return rc;
     *ret = (struct head){.tenant_id = db_int(stmt, 5), .channel_id = db_int(stmt, 6)};
     *ret_is_open = db_int(stmt, 7) != 0;
-    return read_head(stmt, ret, err);
+    rc = head_read(stmt, 0, ret, err);
+    return rc < 0 ? rc : 1;
 }
 
-/* 1: it was leased; 0: it is not claimable, or its channel may not be sent. */
-static int serve_one_named(const struct claim *claim, const struct job_id *job, struct store_work *ret,
-                           struct err *err)
+/* 1: it may be leased; 0: it is not claimable, or its channel may not be sent. */
+static int take_named(const struct claim *claim, const struct job_id *job, struct head *ret, struct err *err)
 {
-    struct head head = {.priority = 0};
     bool is_open = false;
-    int rc = find_named(claim->store, job, &head, &is_open, err);
-    if (rc <= 0)
+    int rc = find_named(claim->store, job, ret, &is_open, err);
+    if (rc <= 0 || is_open)
         return rc;
-    if (!is_open)
-        return do_hold_stray_jobs(claim->store, head.channel_id, claim->worker, err);
-    struct tenant_turn tenant = {.id = head.tenant_id};
-    struct channel_turn channel = {.id = head.channel_id};
-    rc = lease_head(claim, &tenant, &channel, &head, ret, err);
-    return rc < 0 ? rc : 1;
+    return do_hold_stray_jobs(claim->store, ret->channel_id, claim->worker, err);
+}
+
+static bool is_known(const struct head *heads, uint32_t count, const char *id)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (strcmp(heads[i].id, id) == 0)
+            return true;
+    return false;
 }
 
 static int serve_named(const struct claim *claim, uint32_t max, struct store_work *ret_works,
                        uint32_t *ret_count, struct err *err)
 {
-    for (uint32_t i = 0; i < claim->reach->only_job_count && *ret_count < max; i++) {
-        int rc = serve_one_named(claim, &claim->reach->only_jobs[i], &ret_works[*ret_count], err);
+    const struct store_reach *reach = claim->reach;
+    AUTO_FREE struct head *heads = mem_alloc_array(max, sizeof(*heads));
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < reach->only_job_count && count < max; i++) {
+        if (is_known(heads, count, reach->only_jobs[i].text))
+            continue;
+        int rc = take_named(claim, &reach->only_jobs[i], &heads[count], err);
         if (rc < 0)
             return rc;
-        *ret_count += (uint32_t)rc;
+        count += (uint32_t)rc;
     }
-    return 0;
+    return count > 0 ? lease(claim, heads, count, ret_works, ret_count, err) : 0;
 }
 
 static int fill(const struct claim *claim, uint32_t max, struct store_work *ret_works, uint32_t *ret_count,
@@ -371,7 +164,7 @@ static int fill(const struct claim *claim, uint32_t max, struct store_work *ret_
     if (claim->reach->only_job_count > 0)
         return rc < 0 ? rc : serve_named(claim, max, ret_works, ret_count, err);
     if (rc == 0)
-        rc = turns_init(claim->store, claim->reach, &turns, err);
+        rc = turns_init(claim, &turns, err);
     if (rc == 0)
         rc = serve(claim, &turns, max, ret_works, ret_count, err);
     turns_release(&turns);

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "store/claim.h"
+#include "store/db_rows.h"
 
 /* ---- reach ---- */
 
@@ -67,28 +68,28 @@ static int walk_tenants(struct store *store, const struct store_reach *reach, st
 }
 
 /* A reach that names its tenants asks for those alone, whoever else has jobs. */
-static int add_named_tenant(struct store *store, const char *name, struct turns *turns, struct err *err)
+static int query_named_tenants(struct store *store, const struct db_rows *names, struct turns *turns,
+                               struct err *err)
 {
     static const struct store_reach all;
     AUTO_STMT struct db_stmt *stmt = NULL;
-    int rc = db_query(store->db,
-                      "select t.id, t.name, s.served_seq, s.served_channel_id from tenant t"
-                      " join turn s on s.tenant_id = t.id and s.channel_id = 0 where t.name = $1",
-                      DB_ARGS(DB_T(name)), &stmt, err);
+    int rc = db_query_rows(store->db,
+                           "select t.id, t.name, s.served_seq, s.served_channel_id from tenant t"
+                           " join turn s on s.tenant_id = t.id and s.channel_id = 0"
+                           " {join rows name:text} where t.name = {r.name}",
+                           names, DB_NO_ARGS, &stmt, err);
     return rc < 0 ? rc : add_tenants(stmt, &all, turns, err);
 }
 
 static int name_tenants(struct store *store, const struct store_reach *reach, struct turns *turns,
                         struct err *err)
 {
-    int rc = 0;
-    for (const char *at = reach->tenants; *at && rc == 0;) {
-        size_t part = strcspn(at, ",");
-        AUTO_FREE char *name = mem_dup_n(at, part);
-        rc = add_named_tenant(store, name, turns, err);
-        at += part + (at[part] == ',');
-    }
-    return rc;
+    AUTO_ROWS struct db_rows names = {.count = 0};
+    AUTO_FREE char *list = mem_dup(reach->tenants);
+    char *rest = list, *name;
+    while ((name = strsep(&rest, ",")))
+        db_rows_add(&names, DB_ARGS(DB_T(name)));
+    return query_named_tenants(store, &names, turns, err);
 }
 
 static int find_tenants(struct store *store, const struct store_reach *reach, struct turns *turns,
@@ -100,35 +101,58 @@ static int find_tenants(struct store *store, const struct store_reach *reach, st
 }
 
 /* Leases that have run out do not count: their jobs wait for whoever takes them over. */
-static int count_tenant_leases(struct store *store, struct turns *turns, struct err *err)
+static int count_leases(struct store *store, struct turns *turns, struct err *err)
 {
     AUTO_STMT struct db_stmt *stmt = NULL;
+    uint32_t size = 0;
     int rc = db_query(store->db,
-                      "select tenant_id, count(*) from job where lease_owner <> '' and claim_at_ms > now_ms()"
-                      " group by tenant_id",
+                      "select tenant_id, channel_id, count(*) from job where lease_owner <> ''"
+                      " and claim_at_ms > now_ms() group by tenant_id, channel_id",
                       DB_NO_ARGS, &stmt, err);
     while (rc == 0 && (rc = db_next(stmt, err)) > 0) {
-        for (uint32_t i = 0; i < turns->count; i++)
-            if (turns->tenants[i].id == db_int(stmt, 0))
-                turns->tenants[i].leased = db_int(stmt, 1);
+        if (turns->lease_count == size) {
+            size = size ? 2 * size : 64;
+            turns->leases = mem_grow(turns->leases, size, sizeof(*turns->leases));
+        }
+        turns->leases[turns->lease_count++] =
+            (struct lease_count){db_int(stmt, 0), db_int(stmt, 1), db_int(stmt, 2)};
         rc = 0;
     }
     return rc;
 }
 
-int turns_init(struct store *store, const struct store_reach *reach, struct turns *ret, struct err *err)
+static void add_leases(struct turns *turns)
 {
-    int rc = find_tenants(store, reach, ret, err);
+    for (uint32_t n = 0; n < turns->lease_count; n++)
+        for (uint32_t i = 0; i < turns->count; i++)
+            if (turns->tenants[i].id == turns->leases[n].tenant_id)
+                turns->tenants[i].leased += turns->leases[n].count;
+}
+
+int turns_init(const struct claim *claim, struct turns *ret, struct err *err)
+{
+    ret->seq = INT64_MAX / 2;
+    int rc = find_tenants(claim->store, claim->reach, ret, err);
     if (rc == 0 && ret->count > 0)
-        rc = count_tenant_leases(store, ret, err);
+        rc = count_leases(claim->store, ret, err);
+    if (rc == 0)
+        add_leases(ret);
     return rc;
+}
+
+static void tenant_release(struct tenant_turn *tenant)
+{
+    for (uint32_t i = 0; i < tenant->channel_count; i++)
+        mem_free(tenant->channels[i].heads);
+    mem_free(tenant->channels);
 }
 
 void turns_release(struct turns *turns)
 {
     for (uint32_t i = 0; i < turns->count; i++)
-        mem_free(turns->tenants[i].channels);
+        tenant_release(&turns->tenants[i]);
     mem_free(turns->tenants);
+    mem_free(turns->leases);
     *turns = (struct turns){.count = 0};
 }
 
@@ -140,35 +164,45 @@ static void add_region(struct regions *regions, const char *name)
         copy_text(regions->names[regions->count++], name);
 }
 
-/* Every region in which the tenant has claimable jobs. */
-static int scan_regions(struct store *store, struct tenant_turn *tenant, struct err *err)
+/* Every region in which the tenants have claimable jobs. */
+static int scan_regions(struct store *store, const struct db_rows *tenants, struct turns *turns,
+                        struct err *err)
 {
     AUTO_STMT struct db_stmt *stmt = NULL;
-    int rc = db_query(store->db,
-                      "with recursive walk (region, n) as ("
-                      " select min(region), 1 from job where claim_at_ms <= passed_ms and tenant_id = $1"
-                      " union all"
-                      " select (select min(j.region) from job j where j.claim_at_ms <= j.passed_ms"
-                      "  and j.tenant_id = $1 and j.region > walk.region), n + 1"
-                      " from walk where walk.region is not null and n < $2)"
-                      " select region from walk where region is not null",
-                      DB_ARGS(DB_I(tenant->id), DB_I(CLAIM_REGIONS_MAX)), &stmt, err);
+    int rc = db_query_rows(store->db,
+                           "select {r.n}, w.region {over rows n:int tenant:int}"
+                           " (with recursive walk (region, n) as ("
+                           " select min(region), 1 from job where claim_at_ms <= passed_ms"
+                           "  and tenant_id = {r.tenant}"
+                           " union all"
+                           " select (select min(j.region) from job j where j.claim_at_ms <= j.passed_ms"
+                           "  and j.tenant_id = {r.tenant} and j.region > walk.region), walk.n + 1"
+                           " from walk where walk.region is not null and walk.n < $3)"
+                           " select region from walk where region is not null) as w",
+                           tenants, DB_ARGS(DB_I(CLAIM_REGIONS_MAX)), &stmt, err);
     while (rc == 0 && (rc = db_next(stmt, err)) > 0) {
-        add_region(&tenant->regions, db_text(stmt, 0));
+        add_region(&turns->tenants[db_int(stmt, 0)].regions, db_text(stmt, 1));
         rc = 0;
     }
     return rc;
 }
 
-static int find_regions(struct store *store, const struct store_reach *reach, struct tenant_turn *tenant,
-                        struct err *err)
+static int find_regions(const struct claim *claim, struct turns *turns, struct err *err)
 {
-    if (reach->any_region)
-        return scan_regions(store, tenant, err);
-    add_region(&tenant->regions, "");
-    if (reach->region && reach->region[0])
-        add_region(&tenant->regions, reach->region);
-    return 0;
+    const struct store_reach *reach = claim->reach;
+    AUTO_ROWS struct db_rows tenants = {.count = 0};
+    for (uint32_t i = 0; i < turns->count; i++) {
+        struct tenant_turn *tenant = &turns->tenants[i];
+        if (!tenant->is_wanted || tenant->is_loaded)
+            continue;
+        db_rows_add(&tenants, DB_ARGS(DB_I(i), DB_I(tenant->id)));
+        if (reach->any_region)
+            continue;
+        add_region(&tenant->regions, "");
+        if (reach->region && reach->region[0])
+            add_region(&tenant->regions, reach->region);
+    }
+    return reach->any_region ? scan_regions(claim->store, &tenants, turns, err) : 0;
 }
 
 /* ---- channels ---- */
@@ -183,93 +217,97 @@ static bool has_channel(const struct tenant_turn *tenant, int64_t id)
 
 static void add_channel(struct tenant_turn *tenant, const struct db_stmt *stmt)
 {
-    if (tenant->channel_count == CLAIM_CHANNELS_MAX || has_channel(tenant, db_int(stmt, 0)))
+    if (tenant->channel_count == CLAIM_CHANNELS_MAX || has_channel(tenant, db_int(stmt, 1)))
         return;
     if (!tenant->channels)
         tenant->channels = mem_alloc_array(CLAIM_CHANNELS_MAX, sizeof(*tenant->channels));
     tenant->channels[tenant->channel_count++] =
-        (struct channel_turn){.id = db_int(stmt, 0),
-                              .served_seq = db_int(stmt, 1),
-                              .is_open = db_int(stmt, 2) != 0,
-                              .places = window_places((struct window){.milliplaces = (int32_t)db_int(stmt, 3),
-                                                                      .rest_until_ms = db_int(stmt, 4)},
-                                                      db_int(stmt, 5))};
+        (struct channel_turn){.id = db_int(stmt, 1),
+                              .served_seq = db_int(stmt, 2),
+                              .is_open = db_int(stmt, 3) != 0,
+                              .places = window_places((struct window){.milliplaces = (int32_t)db_int(stmt, 4),
+                                                                      .rest_until_ms = db_int(stmt, 5)},
+                                                      db_int(stmt, 6))};
 }
 
-/* Channels with claimable jobs of the tenant in one region, $3 < id <= $4, the first $5 of them. */
-static int scan_channels(struct store *store, struct tenant_turn *tenant, const char *region, int64_t after,
-                         int64_t until, struct err *err)
+/* Channels with claimable jobs of the tenants in their regions, `after` < id <= `until`, the first ones. */
+static int scan_channels(struct store *store, const struct db_rows *parts, struct turns *turns,
+                         struct err *err)
 {
     AUTO_STMT struct db_stmt *stmt = NULL;
-    int rc =
-        db_query(store->db,
-                 "with recursive walk (channel_id, n) as ("
-                 " select min(channel_id), 1 from job where claim_at_ms <= passed_ms and tenant_id = $1"
-                 "  and region = $2 and channel_id > $3"
-                 " union all"
-                 " select (select min(j.channel_id) from job j where j.claim_at_ms <= j.passed_ms"
-                 "  and j.tenant_id = $1 and j.region = $2 and j.channel_id > walk.channel_id), n + 1"
-                 " from walk where walk.channel_id is not null and n < $5)"
-                 " select h.id, s.served_seq, case when h.state = 'active' then 1 else 0 end,"
-                 " s.milliplaces, s.rest_until_ms, now_ms()"
-                 " from walk join channel h on h.id = walk.channel_id"
-                 " join turn s on s.tenant_id = $1 and s.channel_id = h.id where h.id <= $4",
-                 DB_ARGS(DB_I(tenant->id), DB_T(region), DB_I(after), DB_I(until), DB_I(CLAIM_CHANNELS_MAX)),
-                 &stmt, err);
+    int rc = db_query_rows(
+        store->db,
+        "select {r.n}, w.id, w.served_seq, w.is_open, w.milliplaces, w.rest_until_ms, now_ms()"
+        " {over rows n:int tenant:int region:text after:int until:int}"
+        " (with recursive walk (channel_id, n) as ("
+        " select min(channel_id), 1 from job where claim_at_ms <= passed_ms and tenant_id = {r.tenant}"
+        "  and region = {r.region} and channel_id > {r.after}"
+        " union all"
+        " select (select min(j.channel_id) from job j where j.claim_at_ms <= j.passed_ms"
+        "  and j.tenant_id = {r.tenant} and j.region = {r.region} and j.channel_id > walk.channel_id),"
+        "  walk.n + 1 from walk where walk.channel_id <= {r.until} and walk.n < $6)"
+        " select h.id, s.served_seq, case when h.state = 'active' then 1 else 0 end as is_open,"
+        "  s.milliplaces, s.rest_until_ms from walk join channel h on h.id = walk.channel_id"
+        "  join turn s on s.tenant_id = {r.tenant} and s.channel_id = h.id"
+        "  where walk.channel_id <= {r.until}) as w",
+        parts, DB_ARGS(DB_I(CLAIM_CHANNELS_MAX)), &stmt, err);
     while (rc == 0 && (rc = db_next(stmt, err)) > 0) {
-        add_channel(tenant, stmt);
+        add_channel(&turns->tenants[db_int(stmt, 0)], stmt);
         rc = 0;
     }
     return rc;
 }
 
-static int walk_channels(struct store *store, struct tenant_turn *tenant, struct err *err)
+/* The window moves on with every job served: it begins after the channel that was served last, and, where
+ * that leaves room, goes on at the beginning. */
+static int scan_part(const struct claim *claim, struct turns *turns, bool is_beginning, struct err *err)
 {
-    int64_t turn = tenant->served_channel_id;
-    int rc = 0;
-    for (uint32_t i = 0; i < tenant->regions.count && rc == 0; i++)
-        rc = scan_channels(store, tenant, tenant->regions.names[i], turn, INT64_MAX, err);
-    for (uint32_t i = 0; i < tenant->regions.count && rc == 0 && turn > 0; i++)
-        rc = scan_channels(store, tenant, tenant->regions.names[i], 0, turn, err);
-    return rc;
-}
-
-static int count_channel_leases(struct store *store, struct tenant_turn *tenant, struct err *err)
-{
-    AUTO_STMT struct db_stmt *stmt = NULL;
-    int rc =
-        db_query(store->db,
-                 "select channel_id, count(*) from job where lease_owner <> '' and claim_at_ms > now_ms()"
-                 " and tenant_id = $1 group by channel_id",
-                 DB_ARGS(DB_I(tenant->id)), &stmt, err);
-    while (rc == 0 && (rc = db_next(stmt, err)) > 0) {
-        for (uint32_t i = 0; i < tenant->channel_count; i++)
-            if (tenant->channels[i].id == db_int(stmt, 0))
-                tenant->channels[i].leased = db_int(stmt, 1);
-        rc = 0;
+    AUTO_ROWS struct db_rows parts = {.count = 0};
+    for (uint32_t i = 0; i < turns->count; i++) {
+        const struct tenant_turn *tenant = &turns->tenants[i];
+        int64_t turn = tenant->served_channel_id;
+        if (!tenant->is_wanted || tenant->is_loaded || (is_beginning && turn == 0) ||
+            tenant->channel_count == CLAIM_CHANNELS_MAX)
+            continue;
+        for (uint32_t n = 0; n < tenant->regions.count; n++)
+            db_rows_add(&parts,
+                        DB_ARGS(DB_I(i), DB_I(tenant->id), DB_T(tenant->regions.names[n]),
+                                DB_I(is_beginning ? 0 : turn), DB_I(is_beginning ? turn : INT64_MAX)));
     }
-    return rc;
+    return scan_channels(claim->store, &parts, turns, err);
 }
 
-static int close_shut_channels(struct store *store, const char *worker, const struct tenant_turn *tenant,
-                               struct err *err)
+static int64_t count_of(const struct turns *turns, int64_t tenant, int64_t channel)
+{
+    for (uint32_t i = 0; i < turns->lease_count; i++)
+        if (turns->leases[i].tenant_id == tenant && turns->leases[i].channel_id == channel)
+            return turns->leases[i].count;
+    return 0;
+}
+
+/* What this claim itself leases is of other tenants' channels, or of these after they were loaded. */
+static int finish_tenant(const struct claim *claim, const struct turns *turns, struct tenant_turn *tenant,
+                         struct err *err)
 {
     int rc = 0;
-    for (uint32_t i = 0; i < tenant->channel_count && rc == 0; i++) {
-        if (!tenant->channels[i].is_open)
-            rc = do_hold_stray_jobs(store, tenant->channels[i].id, worker, err);
-    }
-    return rc;
-}
-
-int tenant_load(struct store *store, const struct store_reach *reach, const char *worker,
-                struct tenant_turn *tenant, struct err *err)
-{
     tenant->is_loaded = true;
-    int rc = find_regions(store, reach, tenant, err);
+    for (uint32_t i = 0; i < tenant->channel_count && rc == 0; i++) {
+        tenant->channels[i].leased = count_of(turns, tenant->id, tenant->channels[i].id);
+        if (!tenant->channels[i].is_open)
+            rc = do_hold_stray_jobs(claim->store, tenant->channels[i].id, claim->worker, err);
+    }
+    return rc;
+}
+
+int turns_load(const struct claim *claim, struct turns *turns, struct err *err)
+{
+    int rc = find_regions(claim, turns, err);
     if (rc == 0)
-        rc = walk_channels(store, tenant, err);
+        rc = scan_part(claim, turns, false, err);
     if (rc == 0)
-        rc = count_channel_leases(store, tenant, err);
-    return rc < 0 ? rc : close_shut_channels(store, worker, tenant, err);
+        rc = scan_part(claim, turns, true, err);
+    for (uint32_t i = 0; i < turns->count && rc == 0; i++)
+        if (turns->tenants[i].is_wanted && !turns->tenants[i].is_loaded)
+            rc = finish_tenant(claim, turns, &turns->tenants[i], err);
+    return rc;
 }
