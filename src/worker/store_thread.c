@@ -8,84 +8,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "worker/store_group.h"
 
-enum {
-    GROUP_MAX = 256,
-    GROUP_TRIES_MAX = 3,
-    CHUNKS_MAX = 40000, /* 256 GiB in chunks of 8 MiB are 32,768 */
-};
-
-enum request_type {
-    REQUEST_CLAIM,
-    REQUEST_WRITE,
-    REQUEST_RENEW,
-    REQUEST_CHUNKS,
-    REQUEST_FINGERPRINT,
-    REQUEST_BACKLOG,
-    REQUEST_QUEUE,
-    REQUEST_SEEN
-};
-
-/* What became of a group; its first request brings it to the loop. */
-struct group {
-    uint32_t count; /* of requests; 0: this one is not the first */
-    bool ok;
-    bool reopened;
-    int64_t took_ms;
-};
-
-struct request {
-    enum request_type type;
-    void *ctx;
-    uint64_t op;
-    bool ok; /* the transaction was committed */
-    struct group group;
-    union {
-        struct {
-            uint32_t max, count;
-            int64_t per_channel_max, per_tenant_max;
-            struct store_work *works; /* owned */
-            void (*done)(void *ctx, uint64_t op, bool ok, struct store_work *works, uint32_t count);
-        } claim;
-        struct {
-            struct job_write write;
-            void *sealed; /* owned */
-            size_t sealed_len;
-            enum write_result result;
-            void (*done)(void *ctx, uint64_t op, const struct job_write *write, enum write_result result);
-        } write;
-        struct {
-            struct job_id job;
-            int64_t lease_epoch;
-            struct store_renewal renewal;
-            void (*done)(void *ctx, uint64_t op, const struct store_renewal *renewal);
-        } renew;
-        struct {
-            struct job_id job;
-            struct chunk_digest *chunks; /* owned */
-            uint32_t count, size;
-            void (*done)(void *ctx, uint64_t op, bool ok, const struct chunk_digest *chunks, uint32_t count);
-        } chunks;
-        struct {
-            struct job_id job;
-            int64_t lease_epoch;
-            char *text; /* owned */
-            enum write_result result;
-            void (*done)(void *ctx, uint64_t op, enum write_result result);
-        } fingerprint;
-        struct {
-            struct store_backlog backlog;
-            void (*done)(void *ctx, bool ok, const struct store_backlog *backlog);
-        } backlog;
-        struct {
-            struct queue *queue; /* owned */
-            void (*done)(void *ctx, bool ok, struct queue *queue);
-        } queue;
-        struct {
-            uint32_t active_count;
-        } seen;
-    };
-};
+enum { GROUP_TRIES_MAX = 3 };
 
 /* A bounded queue of requests; the only thing that the two threads share. */
 struct ring {
@@ -98,9 +23,11 @@ struct ring {
 
 struct store_thread {
     struct store_thread_config config;
-    struct store *store; /* the thread's, once it runs; NULL while it cannot be opened */
-    bool is_in_doubt;    /* to be opened anew before it is used again */
-    bool was_reopened;   /* in the present group */
+    struct store *store;             /* the thread's, once it runs; NULL while it cannot be opened */
+    bool is_in_doubt;                /* to be opened anew before it is used again */
+    bool was_reopened;               /* in the present group */
+    struct store_write_item *writes; /* room for those of a group */
+    struct store_renew_item *renewals;
     pthread_t thread;
     struct ring todo, done;
     uv_async_t answers;
@@ -163,80 +90,6 @@ static void ring_close(struct ring *ring)
 
 /* ---- in the thread ---- */
 
-static int keep_chunk(void *ctx, const struct chunk_digest *chunk)
-{
-    struct request *request = ctx;
-    if (request->chunks.count == request->chunks.size) {
-        request->chunks.size = request->chunks.size ? request->chunks.size * 2 : 64;
-        request->chunks.chunks =
-            mem_grow(request->chunks.chunks, request->chunks.size, sizeof(*request->chunks.chunks));
-    }
-    request->chunks.chunks[request->chunks.count++] = *chunk;
-    return request->chunks.count > CHUNKS_MAX ? ERR_LIMIT : 0;
-}
-
-/* The limits of the moment in which it was asked for. */
-static int claim(struct store_thread *thread, struct request *request, struct err *err)
-{
-    struct store_reach reach = thread->config.reach;
-    reach.per_channel_max = request->claim.per_channel_max;
-    reach.per_tenant_max = request->claim.per_tenant_max;
-    return store_claim(thread->store, thread->config.worker, &reach, request->claim.max,
-                       thread->config.lease_ms, request->claim.works, &request->claim.count, err);
-}
-
-static int run(struct store_thread *thread, struct request *request, struct err *err)
-{
-    struct store *store = thread->store;
-    const char *worker = thread->config.worker;
-    switch (request->type) {
-    case REQUEST_CLAIM:
-        return claim(thread, request, err);
-    case REQUEST_WRITE:
-        return store_write(store, worker, &request->write.write,
-                           (struct blob){request->write.sealed, request->write.sealed_len},
-                           &request->write.result, err);
-    case REQUEST_RENEW:
-        return store_renew(store, request->renew.job, request->renew.lease_epoch, thread->config.lease_ms,
-                           &request->renew.renewal, err);
-    case REQUEST_CHUNKS:
-        return store_chunk_list(store, request->chunks.job, keep_chunk, request, err);
-    case REQUEST_FINGERPRINT:
-        return store_job_set_fingerprint(store, request->fingerprint.job, request->fingerprint.lease_epoch,
-                                         request->fingerprint.text, &request->fingerprint.result, err);
-    case REQUEST_BACKLOG:
-        return store_backlog(store, &thread->config.reach, &request->backlog.backlog, err);
-    case REQUEST_QUEUE:
-        return queue_count(store, request->queue.queue, err);
-    case REQUEST_SEEN:
-        return store_worker_seen(store, worker, thread->config.reach.region, request->seen.active_count, err);
-    }
-    return ERR_INTERNAL;
-}
-
-static void release_works(struct request *request)
-{
-    for (uint32_t i = 0; i < request->claim.count; i++)
-        store_work_release(&request->claim.works[i]);
-    request->claim.count = 0;
-}
-
-/* Nothing of a group that was not committed may be believed. */
-static void disbelieve(struct request *request)
-{
-    request->ok = false;
-    if (request->type == REQUEST_CLAIM)
-        release_works(request);
-    if (request->type == REQUEST_WRITE)
-        request->write.result = WRITE_FAILED;
-    if (request->type == REQUEST_RENEW)
-        request->renew.renewal.result = WRITE_FAILED;
-    if (request->type == REQUEST_CHUNKS)
-        request->chunks.count = 0;
-    if (request->type == REQUEST_FINGERPRINT)
-        request->fingerprint.result = WRITE_FAILED;
-}
-
 /* A handle whose sync failed is of no use any more: what the file holds is found out by opening it anew
  * (store.h). */
 static int make_ready(struct store_thread *thread, struct err *err)
@@ -251,24 +104,6 @@ static int make_ready(struct store_thread *thread, struct err *err)
     return rc;
 }
 
-/* A request that is wrong in itself has been undone alone and fails alone: it must not take others with it,
- * and it would again and again. */
-static bool concerns_all(int rc)
-{
-    return rc == ERR_STORE || rc == ERR_BUSY || rc == ERR_SCHEMA || rc == ERR_INTERNAL;
-}
-
-static int run_one(struct store_thread *thread, struct request *request, struct err *err)
-{
-    int rc = run(thread, request, err);
-    request->ok = rc == 0;
-    if (rc == 0 || concerns_all(rc))
-        return rc;
-    disbelieve(request);
-    LOG(LOG_ERROR, "the store refused a request", F_STR("error", err->message));
-    return 0;
-}
-
 /* One transaction; on error nothing of it was kept. */
 static int try_group(struct store_thread *thread, struct request **requests, uint32_t count, struct err *err)
 {
@@ -276,8 +111,10 @@ static int try_group(struct store_thread *thread, struct request **requests, uin
     bool is_writer = !thread->config.is_reader;
     if (rc == 0 && is_writer)
         rc = store_begin(thread->store, err);
-    for (uint32_t i = 0; i < count && rc == 0; i++)
-        rc = run_one(thread, requests[i], err);
+    if (rc == 0)
+        rc = store_group_run(
+            &(struct store_group){&thread->config, thread->store, thread->writes, thread->renewals}, requests,
+            count, err);
     if (rc == 0 && is_writer)
         rc = store_commit(thread->store, err);
     if (rc == 0)
@@ -285,7 +122,7 @@ static int try_group(struct store_thread *thread, struct request **requests, uin
     if (thread->store && is_writer)
         store_rollback(thread->store);
     for (uint32_t i = 0; i < count; i++)
-        disbelieve(requests[i]);
+        request_disbelieve(requests[i]);
     return rc;
 }
 
@@ -440,6 +277,8 @@ int store_thread_open(uv_loop_t *loop, const struct store_thread_config *config,
     thread->store = store;
     store_thread_set_limits(thread, config->reach.per_channel_max, config->reach.per_tenant_max);
     thread->last_was_good = true;
+    thread->writes = mem_alloc_array(GROUP_MAX, sizeof(*thread->writes));
+    thread->renewals = mem_alloc_array(GROUP_MAX, sizeof(*thread->renewals));
     ring_init(&thread->todo, config->requests_max);
     ring_init(&thread->done, config->requests_max);
     thread->answers.data = thread;
@@ -455,7 +294,10 @@ int store_thread_open(uv_loop_t *loop, const struct store_thread_config *config,
 
 static void on_closed(uv_handle_t *handle)
 {
-    mem_free(handle->data);
+    struct store_thread *thread = handle->data;
+    mem_free(thread->writes);
+    mem_free(thread->renewals);
+    mem_free(thread);
 }
 
 void store_thread_close(struct store_thread *thread)
@@ -560,7 +402,7 @@ void store_thread_fingerprint(struct store_thread *thread, struct job_id job, in
     request->fingerprint.lease_epoch = lease_epoch;
     request->fingerprint.text = mem_dup(fingerprint);
     request->fingerprint.done = done;
-    ring_put(&thread->todo, &request, 1);
+    ask(thread, request);
 }
 
 void store_thread_backlog(struct store_thread *thread,
