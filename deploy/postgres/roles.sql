@@ -95,8 +95,8 @@ grant select, insert, update (sealed, scopes, key_id, stored_at_ms), delete on t
 grant select, update (state, cause, next_at_ms, changed_at_ms) on job to sluice_broker;
 grant select on upload to sluice_broker;
 grant select, insert, update (used, drift) on quota to sluice_broker;
-grant select (id), insert (at_ms, tenant_id, channel_id, job_id, who, what, from_state, to_state, cause, lease_epoch,
-    http_status, reason, message, request_id)
+grant select (id, job_id), insert (at_ms, tenant_id, channel_id, job_id, who, what, from_state, to_state, cause,
+    lease_epoch, http_status, reason, message, request_id)
   on event to sluice_broker;
 
 -- ---- an operator: every command but init. It brings its own broker for what has to do with logins
