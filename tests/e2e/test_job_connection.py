@@ -77,9 +77,9 @@ def test_c07_a_reply_of_one_byte_a_second(world, on, nth):
 
 
 def test_c10_a_kept_connection_that_was_dropped(world):
-    """What was on its way when the other side closed may be lost, each time."""
+    """What was on its way when the other side closed may be lost, each time: at most every chunk once, and its head."""
     run = world.run({"on": "any", "do": "close-after-reply", "every": 1})
-    assert run.standing == "completed" and run.sent_in_vain() <= 3 * CHUNK
+    assert run.standing == "completed" and run.sent_in_vain() < 1.1 * SIZE
     assert len(run.journal("start")) == 1
 
 
