@@ -73,6 +73,19 @@ static void land_verified(struct flight *flight)
     flight_land(flight, TOKEN_OK, "", 0, -1);
 }
 
+static void start_refresh(struct flight *flight);
+
+/* A token may be taken back in the moment it is first used, and a service may keep one: only the second one
+ * that YouTube refuses speaks of the login. */
+static void ask_again(struct flight *flight)
+{
+    flight->is_fresh = true;
+    if (flight->child->service)
+        flight_ask_service(flight);
+    else
+        start_refresh(flight);
+}
+
 static void whose_is_known(void *ctx, const struct whose *whose)
 {
     struct flight *flight = ctx;
@@ -81,10 +94,8 @@ static void whose_is_known(void *ctx, const struct whose *whose)
         land_verified(flight);
         return;
     }
-    /* A service may keep tokens: only a fresh one that YouTube refuses speaks of the login. */
-    if (whose->result == TOKEN_REVOKED && flight->child->service && !flight->is_fresh) {
-        flight->is_fresh = true;
-        flight_ask_service(flight);
+    if (whose->result == TOKEN_REVOKED && !flight->is_fresh) {
+        ask_again(flight);
         return;
     }
     if (whose->result != TOKEN_OK && whose->result != TOKEN_NONE) {

@@ -19,7 +19,7 @@ struct flight {
     unsigned char row[ROW_DIGEST_BYTES];
     unsigned char secret_row[ROW_DIGEST_BYTES];
     bool has_row;  /* a refusal can be remembered until the row changes */
-    bool is_fresh; /* of a token service: its cache is not to answer */
+    bool is_fresh; /* the token before was refused; a token service's cache is not to answer */
     char scopes[512];
     struct secret access;
     int64_t expires_at_mono_ms;

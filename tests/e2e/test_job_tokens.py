@@ -100,6 +100,21 @@ def test_k03_revoked_in_mid_upload(world):
     assert standing(home, job) == "completed" and len(world.emulator.journal(op="start")) == 1
 
 
+def test_k03_an_access_token_taken_back_before_its_first_use(world):
+    """The first one that is refused says nothing of the login; the second one does."""
+    home = world.home("main", "gone")
+    first, = add(home, "main")
+    world.emulator.faults({"on": "channels.list", "do": "return-401", "nth": 1})
+    before = tokens_asked(world, home, "main")
+    home.ok("worker", "--drain")
+    assert standing(home, first) == "completed" and tokens_asked(world, home, "main") == before + 2
+    second, = add(home, "gone")
+    world.emulator.faults({"on": "channels.list", "do": "return-401", "every": 1})
+    before = tokens_asked(world, home, "gone")
+    home.ok("worker", "--drain")
+    assert standing(home, second) == "held channel_auth" and tokens_asked(world, home, "gone") == before + 2
+
+
 def test_k04_a_refused_client_stops_all_its_refreshes(world):
     home = world.home("one", "two", "three")
     jobs = add(home, "one", "two", "three")
