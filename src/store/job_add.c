@@ -32,7 +32,8 @@ static int find_start(struct store *store, int64_t channel, struct start *ret, s
     return rc < 0 ? rc : 0;
 }
 
-/* 1 if the row was made, 0 if the key is taken. */
+/* 1 if the row was made, 0 if the key is taken. Not for the key alone: who adds the same job at the same
+ * moment brings the same id, too, and Postgres may come upon that one first. */
 static int insert_job(struct store *store, const struct store_job_new *job, const struct start *start,
                       struct err *err)
 {
@@ -42,7 +43,7 @@ static int insert_job(struct store *store, const struct store_job_new *job, cons
         " size_bytes, added_at_ms, changed_at_ms, storage_path, fingerprint, title,"
         " idempotency_key, params_digest, cdn_url, metadata)"
         " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, now_ms(), now_ms(), $10, $11, $12, $13,"
-        " $14, $15, $16) on conflict (tenant_id, idempotency_key) do nothing",
+        " $14, $15, $16) on conflict do nothing",
         DB_ARGS(DB_T(job->id.text), DB_I(start->tenant_id), DB_I(job->channel_id),
                 DB_T(job->region ? job->region : ""), DB_I(job->priority), DB_T(job_state_text(start->state)),
                 DB_T(job_cause_text(start->cause)), DB_I(start->next_at_ms), DB_I(job->size_bytes),
@@ -84,7 +85,7 @@ static int find_existing(struct store *store, const struct store_job_new *job, i
     if (rc == 0)
         rc = db_next(stmt, err);
     if (rc <= 0)
-        return rc < 0 ? rc : err_set(err, ERR_STORE, "the job with the key %s is gone", job->idempotency_key);
+        return rc < 0 ? rc : err_set(err, ERR_EXISTS, "the id %s belongs to another job", job->id.text);
     copy_text(ret_id->text, db_text(stmt, 0));
     *ret_existed = true;
     if (strcmp(db_text(stmt, 1), job->params_digest) == 0)
