@@ -11,6 +11,7 @@ The binary: src/cli/sluice in the build folder $SLUICE_BUILD (default: build/ in
 caller's environment reaches it but PATH and what sanitizers need. Only the standard library is used.
 """
 
+import contextlib
 import hashlib
 import http.client
 import json
@@ -20,6 +21,7 @@ import random
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -95,11 +97,25 @@ def children(pid):
             for child in task.read_text().split()]
 
 
+def can_be_written(path):
+    """Whether nobody holds the lock of this SQLite store; a store elsewhere has no such lock."""
+    if not path.exists():
+        return True
+    with contextlib.closing(sqlite3.connect(path, timeout=0.2, isolation_level=None)) as store:
+        try:
+            store.execute("begin immediate")
+            store.execute("rollback")
+            return True
+        except sqlite3.OperationalError:
+            return False
+
+
 class Worker:
     """A `sluice worker` that runs beside the test; what it logs goes to a file."""
 
     def __init__(self, sluice, *args, program_prefix=(), env=None, stderr=None):
         self.log_path = sluice.home / f"worker-{len(sluice.workers)}.log"
+        self.store = sluice.store
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 [*program_prefix, program(), "worker", *map(str, args)], env={**sluice.env, **(env or {})},
@@ -127,7 +143,12 @@ class Worker:
         os.kill(self.pid, number)
 
     def freeze(self):
+        """Not in the middle of a write to SQLite, whose lock would keep everybody else out until it goes on."""
         self.signal(signal.SIGSTOP)
+        while not can_be_written(self.store):
+            self.signal(signal.SIGCONT)
+            time.sleep(0.01)
+            self.signal(signal.SIGSTOP)
         self.is_frozen = True
 
     def thaw(self):
