@@ -7,6 +7,7 @@ Each oracle raises AssertionError. They know the store's files and commands, and
 of how sluice works inside.
 """
 
+import collections
 import datetime
 import json
 import pathlib
@@ -35,11 +36,13 @@ HOUR_S = 3600
 def judge(emulator, sluices, faults=True):
     videos = emulator.videos()
     for sluice in sluices:
-        for job in sluice.jobs():
+        jobs = sluice.jobs()
+        trails = trails_of(sluice)
+        for job in jobs:
             judge_state(job)
-            judge_moves(job, sluice.audit(job["id"]))
+            judge_moves(job, trails[job["id"]])
             judge_video(sluice, job, videos)
-    judge_offsets(emulator, sluices)
+        judge_offsets(emulator, sluice, [job for job in jobs if job["has_session"] and job["state"] not in TERMINAL])
     judge_isolation(emulator)
     judge_ledger(emulator, sluices)
     judge_secrets(emulator, sluices)
@@ -69,6 +72,14 @@ def judge_state(job):
         assert job["why"] and job["next"], job
     if job["state"] in TERMINAL:
         assert not job["lease_owner"] and not job["has_session"], job
+
+
+def trails_of(sluice):
+    """The lines of the audit trail by job."""
+    trails = collections.defaultdict(list)
+    for event in sluice.audit():
+        trails[event["job"]].append(event)
+    return trails
 
 
 def judge_moves(job, events):
@@ -110,16 +121,15 @@ def is_unsettled(job):
 # ---- I10: offsets
 
 
-def judge_offsets(emulator, sluices):
+def judge_offsets(emulator, sluice, jobs):
     """I10: no stored offset is ahead of what a session of that channel holds."""
-    for sluice in sluices:
-        channels = {channel["name"]: channel["yt_channel_id"] for channel in sluice.ok("channel", "list", "--json").objects}
-        for job in sluice.jobs():
-            if not job["has_session"] or job["state"] in TERMINAL:
-                continue
-            stored = [session["stored_bytes"] for session in emulator.ctl("sessions")
-                      if session["channel"] == channels[job["channel"]]]
-            assert job["confirmed_bytes"] <= max(stored), (job, stored)
+    if not jobs:
+        return
+    channels = {channel["name"]: channel["yt_channel_id"] for channel in sluice.ok("channel", "list", "--json").objects}
+    sessions = emulator.ctl("sessions")
+    for job in jobs:
+        stored = [session["stored_bytes"] for session in sessions if session["channel"] == channels[job["channel"]]]
+        assert job["confirmed_bytes"] <= max(stored), (job, stored)
 
 
 # ---- I4, I8, I12
