@@ -96,6 +96,19 @@ bool yt_json_word(const json_t *object, const char *key, char *ret, size_t size)
     return true;
 }
 
+bool yt_json_visible(const json_t *object, const char *key, char *ret, size_t size)
+{
+    const char *text = yt_json_text(object, key);
+    ret[0] = '\0';
+    if (!text || !*text || strlen(text) >= size)
+        return false;
+    for (const char *p = text; *p; p++)
+        if (*p <= 0x20 || *p >= 0x7F)
+            return false;
+    memcpy(ret, text, strlen(text) + 1);
+    return true;
+}
+
 bool yt_json_number_u64(const json_t *object, const char *key, uint64_t *ret)
 {
     const json_t *value = json_object_get(object, key);

@@ -29,6 +29,9 @@ json_t *yt_json_load_file_text(const char *text, size_t len, size_t len_max, str
 const char *yt_json_text(const json_t *object, const char *key);
 /* The member's text where it fits and consists of letters, digits, '_', '-' and '.'; else false and "". */
 bool yt_json_word(const json_t *object, const char *key, char *ret, size_t size);
+/* The member's text where it fits and is visible ASCII without blanks, at least one character; else false and
+ * "". For what goes into headers, forms and terminals. */
+bool yt_json_visible(const json_t *object, const char *key, char *ret, size_t size);
 /* Appends a value as text; false: it did not fit. */
 bool yt_json_put(struct buf *out, const json_t *value) MUST_CHECK;
 /* A number that is written as a string (as Google writes 64-bit ones) or as a number; false: neither. */

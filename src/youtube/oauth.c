@@ -66,6 +66,24 @@ void yt_build_refresh(const char *client_id, const char *client_secret, const ch
     put_form(ret, parameters, ARRAY_LEN(parameters));
 }
 
+void yt_build_device_code(const char *client_id, const char *scopes, struct buf *ret)
+{
+    const struct parameter parameters[] = {{"client_id", client_id}, {"scope", scopes}};
+    put_form(ret, parameters, ARRAY_LEN(parameters));
+}
+
+void yt_build_device_poll(const char *client_id, const char *client_secret, const char *device_code,
+                          struct buf *ret)
+{
+    const struct parameter parameters[] = {
+        {"grant_type", "urn:ietf:params:oauth:grant-type:device_code"},
+        {"device_code", device_code},
+        {"client_id", client_id},
+        {"client_secret", client_secret},
+    };
+    put_form(ret, parameters, ARRAY_LEN(parameters));
+}
+
 void yt_build_revoke(const char *token, struct buf *ret)
 {
     const struct parameter parameter = {"token", token};

@@ -175,6 +175,12 @@ void yt_build_refresh(const char *client_id, const char *client_secret, const ch
                       struct buf *ret);
 void yt_build_revoke(const char *token, struct buf *ret);
 
+/* The device flow: of a client of type "TVs and Limited Input devices" only, and never for youtube.upload
+ * [device]. */
+void yt_build_device_code(const char *client_id, const char *scopes, struct buf *ret);
+void yt_build_device_poll(const char *client_id, const char *client_secret, const char *device_code,
+                          struct buf *ret);
+
 enum { YT_ACCESS_TOKEN_SIZE = 2049, YT_REFRESH_TOKEN_SIZE = 1025 };
 struct yt_token_reply {
     enum token_result result; /* TOKEN_OK, TRANSIENT, REVOKED, CLIENT */
@@ -194,5 +200,31 @@ struct yt_token_reply {
  * from the reply's own Date header.
  */
 void yt_parse_token_reply(const struct yt_http *http, struct yt_token_reply *ret);
+
+struct yt_device_code {
+    char device_code[512]; /* a secret: whoever has it gets the login */
+    char user_code[64];
+    char url[512];         /* where a person enters it; https, or http to loopback */
+    int64_t expires_in_ms; /* 1 minute to 1 day; 30 minutes if not told */
+    int64_t interval_ms;   /* 1 to 60 s; 5 s if not told */
+};
+/* The reply to yt_build_device_code(). ERR_AUTH: refused, for good; ERR_IO: passing or unreadable. Wipe
+ * `ret`.
+ */
+int yt_parse_device_code(const struct yt_http *http, struct yt_device_code *ret, struct err *err) MUST_CHECK;
+
+/*
+ * A login that another program has made: a file of youtubeuploader (request.token), of
+ * tokland/youtube-upload and what else is written by oauth2client, or of google-auth ("authorized user",
+ * token.json). Told apart by their keys. Nothing of it counts but the refresh token and whose client it is
+ * of: access tokens are got anew, and a token_uri in it is never asked.
+ */
+struct yt_token_file {
+    const char *kind;    /* static: the program that writes such files */
+    char client_id[256]; /* "": the file does not say (youtubeuploader) */
+    char refresh_token[YT_REFRESH_TOKEN_SIZE];
+};
+/* ERR_INVALID says what is wrong with the file and what to do, never a value of it. Wipe `ret`. */
+int yt_parse_token_file(const char *json, size_t len, struct yt_token_file *ret, struct err *err) MUST_CHECK;
 
 #endif
