@@ -232,10 +232,16 @@ static const struct cli_option login_options[] = {
     {"client", "NAME", NULL, "The OAuth client to log in with; needed where the tenant has several."},
     {"no-browser", NULL, NULL,
      "Print the page's URL instead of opening it, and take the redirect pasted in."},
+    {"device", NULL, NULL,
+     "For machines without a browser: show a code to enter on any other device. Needs a client of type \"TVs "
+     "and Limited Input devices\"."},
     {"expect-channel", "ID", NULL, "Refuse the login unless it is of this YouTube channel (UC…)."},
     {NULL}};
 static const struct cli_option import_options[] = {
-    {"client", "NAME", NULL, "The OAuth client whose quota pays; needed where the tenant has several."},
+    {"token", "FILE", NULL, "Take the login from this file of another program."},
+    {"client", "NAME", NULL,
+     "The OAuth client whose quota pays; needed where the tenant has several "
+     "and the file does not name one."},
     {"expect-channel", "ID", NULL, "Refuse it unless it is this YouTube channel (UC…)."},
     {NULL}};
 static const struct cli_option pause_options[] = {
@@ -261,9 +267,15 @@ const struct cli_command channel_commands[] = {
      .arguments = "NAME",
      .args_min = 1,
      .args_max = 1,
-     .summary = "Take over a channel whose login the token service keeps.",
+     .summary = "Take over a channel whose login another program or the token service has.",
      .details =
-         "Asks the service (the key token_service) for an access token under this name, and YouTube whose "
+         "With --token: reads youtubeuploader's request.token, a credentials file of tokland/youtube-upload "
+         "(oauth2client), or google-auth's token.json, whichever FILE is. The login is tried at once, and "
+         "bound to the channel that YouTube names. The OAuth client that it was made with must have been "
+         "imported before. The file is not changed and is not needed afterwards; remove it, since it is not "
+         "encrypted.\n\n"
+         "Without: asks the service (the key token_service) for an access token under this name, and YouTube "
+         "whose "
          "channel that token is for. The name is bound to that channel for good. Given again for a refused "
          "channel, it lets its jobs go on if the service's token is good now.",
      .options = import_options,

@@ -1,6 +1,7 @@
 /*
- * `channel login`: OAuth for an installed app with the loopback redirect and PKCE [native]; and `channel
- * import`, where a token service keeps the login. Main thread.
+ * `channel login`: OAuth for an installed app with the loopback redirect and PKCE [native], or with a code
+ * that is entered on another device [device]; and `channel import`, where a token service or another
+ * program's file has the login. Main thread.
  */
 #ifndef CLI_LOGIN_H
 #define CLI_LOGIN_H

@@ -170,7 +170,8 @@ static void refused(struct broker *broker, const struct message *error)
 static bool is_answer_to(const struct question *question, const struct message *answer)
 {
     bool may_be_error = question->expects == MESSAGE_CLIENT || question->expects == MESSAGE_CHANNEL ||
-                        question->expects == MESSAGE_REMOVED || question->expects == MESSAGE_PROBED;
+                        question->expects == MESSAGE_DEVICE_CODE || question->expects == MESSAGE_REMOVED ||
+                        question->expects == MESSAGE_PROBED;
     return answer->type == question->expects || (may_be_error && answer->type == MESSAGE_ERROR);
 }
 

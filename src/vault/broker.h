@@ -117,6 +117,22 @@ struct broker_login {
  */
 int broker_channel_login(struct broker *broker, const struct broker_login *login, struct store_channel *ret,
                          struct err *err) MUST_CHECK;
+/* A login with a code that a person enters on another device [device]. Of `login` all but code, verifier and
+ * redirect_uri counts. */
+struct broker_device_code {
+    char user_code[64];
+    char url[512]; /* where to enter it */
+    int64_t expires_in_ms;
+};
+int broker_device_start(struct broker *broker, const struct broker_login *login,
+                        struct broker_device_code *ret, struct err *err) MUST_CHECK;
+/* Whether the person has answered; waits for as long as Google wants between two looks. ERR_NOT_YET: call
+ * again; else as broker_channel_login(). */
+int broker_device_poll(struct broker *broker, struct store_channel *ret, struct err *err) MUST_CHECK;
+/* Takes over another program's login from its file (youtube.h: yt_token_file). `login`: as above; client_id
+ * 0: the one that the file names, or else the channel's or the tenant's only one. */
+int broker_login_take(struct broker *broker, const struct broker_login *login, const char *json, size_t len,
+                      struct store_channel *ret, struct err *err) MUST_CHECK;
 /* Takes over a channel whose login the token service keeps: asks it for a token, asks YouTube whose channel
  * that is, and stores the channel; or lifts its `channel_auth` if it is known already. ERR_USAGE without a
  * token service. `expect_channel`: as for a login. */

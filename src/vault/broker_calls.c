@@ -214,16 +214,21 @@ static void take_channel(void *ret, const struct message *answer)
     TAKE_TEXT(channel->state_reason, GOT_CHANNEL_REASON);
 }
 
+static void put_login(struct message_out *out, const struct broker_login *login)
+{
+    message_put_text(out, login->tenant);
+    message_put_number(out, login->client_id);
+    message_put_text(out, login->channel);
+    message_put_text(out, login->expect_channel);
+}
+
 int broker_channel_login(struct broker *broker, const struct broker_login *login, struct store_channel *ret,
                          struct err *err)
 {
     struct call call = {.take = take_channel, .ret = ret, .err = err};
     struct message_out out;
     message_start(&out, MESSAGE_LOGIN, broker_next_id(broker));
-    message_put_text(&out, login->tenant);
-    message_put_number(&out, login->client_id);
-    message_put_text(&out, login->channel);
-    message_put_text(&out, login->expect_channel);
+    put_login(&out, login);
     message_put_text(&out, login->code);
     message_put_text(&out, login->verifier);
     message_put_text(&out, login->redirect_uri);
@@ -240,6 +245,44 @@ int broker_channel_adopt(struct broker *broker, const char *tenant, int64_t clie
     message_put_number(&out, client_id);
     message_put_text(&out, channel);
     message_put_text(&out, expect_channel);
+    return call_and_wait(broker, &out, MESSAGE_CHANNEL, &call);
+}
+
+static void take_device_code(void *ret, const struct message *answer)
+{
+    struct broker_device_code *code = ret;
+    TAKE_TEXT(code->user_code, DEVICE_USER_CODE);
+    TAKE_TEXT(code->url, DEVICE_URL);
+    code->expires_in_ms = answer->fields[DEVICE_EXPIRES_IN_MS].number;
+}
+
+int broker_device_start(struct broker *broker, const struct broker_login *login,
+                        struct broker_device_code *ret, struct err *err)
+{
+    struct call call = {.take = take_device_code, .ret = ret, .err = err};
+    struct message_out out;
+    message_start(&out, MESSAGE_DEVICE, broker_next_id(broker));
+    put_login(&out, login);
+    return call_and_wait(broker, &out, MESSAGE_DEVICE_CODE, &call);
+}
+
+int broker_device_poll(struct broker *broker, struct store_channel *ret, struct err *err)
+{
+    struct call call = {.take = take_channel, .ret = ret, .err = err};
+    struct message_out out;
+    message_start(&out, MESSAGE_POLL, broker_next_id(broker));
+    message_put_number(&out, 0);
+    return call_and_wait(broker, &out, MESSAGE_CHANNEL, &call);
+}
+
+int broker_login_take(struct broker *broker, const struct broker_login *login, const char *json, size_t len,
+                      struct store_channel *ret, struct err *err)
+{
+    struct call call = {.take = take_channel, .ret = ret, .err = err};
+    struct message_out out;
+    message_start(&out, MESSAGE_TAKE, broker_next_id(broker));
+    put_login(&out, login);
+    message_put_bytes(&out, json, len);
     return call_and_wait(broker, &out, MESSAGE_CHANNEL, &call);
 }
 

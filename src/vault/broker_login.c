@@ -10,23 +10,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "vault/child.h"
+#include "vault/broker_login.h"
 #include "vault/tokens.h"
 
-struct login {
-    struct child *child;
-    uint64_t id;
-    struct store_client client;
-    struct store_channel known; /* id 0: a new name */
-    char name[NAME_SIZE];
-    char expect[YT_CHANNEL_SIZE];
-    char scopes[512];
-    struct secret refresh; /* none: the token service keeps the login */
-    struct secret access;
-    bool is_fresh; /* of the token service */
-};
-
-static void login_end(struct login *login, const struct err *err)
+void login_end(struct login *login, const struct err *err)
 {
     struct child *child = login->child;
     if (err) {
@@ -153,22 +140,44 @@ static void whose_is_known(void *ctx, const struct whose *whose)
     login_end(login, NULL);
 }
 
+/* ---- tokens ---- */
+
+/* Each box of Google's page can be unticked (K07). */
+static int check_tokens(const struct login *login, const struct yt_token_reply *reply, struct err *err)
+{
+    const char *missing = yt_missing_scope(reply->scope);
+    if (missing)
+        return err_set(err, ERR_AUTH, "the login lacks %s: log in again and leave every box ticked", missing);
+    /* A file has brought one already. */
+    if (!reply->refresh_token[0] && !login->refresh.data)
+        return err_set(err, ERR_AUTH,
+                       "Google sent no refresh token, as it does where an account has agreed before: log in "
+                       "again with prompt=consent, or remove the app's access at "
+                       "https://myaccount.google.com/permissions first");
+    return 0;
+}
+
+int login_take(struct login *login, const struct yt_token_reply *reply, struct err *err)
+{
+    int code = check_tokens(login, reply, err);
+    if (code != 0)
+        return code;
+    if (reply->refresh_token[0])
+        secret_set(&login->refresh, reply->refresh_token, strlen(reply->refresh_token));
+    secret_set(&login->access, reply->access_token, strlen(reply->access_token));
+    text_copy(login->scopes, sizeof(login->scopes), reply->scope);
+    return ask_whose(login->child, &login->access, login->client.id, login->known.id, whose_is_known, login,
+                     err);
+}
+
 /* ---- the exchange of the code ---- */
 
-static int check_tokens(const struct yt_token_reply *reply, struct err *err)
+static int check_result(const struct yt_token_reply *reply, struct err *err)
 {
     if (reply->result == TOKEN_TRANSIENT)
         return err_set(err, ERR_IO, "the token endpoint: %s: try again", reply->message);
     if (reply->result != TOKEN_OK)
         return err_set(err, ERR_AUTH, "Google refused the login: %s: begin it anew", reply->message);
-    const char *missing = yt_missing_scope(reply->scope);
-    if (missing)
-        return err_set(err, ERR_AUTH, "the login lacks %s: log in again and leave every box ticked", missing);
-    if (!reply->refresh_token[0])
-        return err_set(err, ERR_AUTH,
-                       "Google sent no refresh token, as it does where an account has agreed before: log in "
-                       "again with prompt=consent, or remove the app's access at "
-                       "https://myaccount.google.com/permissions first");
     return 0;
 }
 
@@ -183,14 +192,9 @@ static void exchange_ended(void *ctx, const struct http_reply *reply)
     }
     struct secret memory AUTO_SECRET = {0};
     const struct yt_token_reply *token = read_token_reply(reply, &memory);
-    int code = check_tokens(token, &err);
-    if (code == 0) {
-        secret_set(&login->refresh, token->refresh_token, strlen(token->refresh_token));
-        secret_set(&login->access, token->access_token, strlen(token->access_token));
-        text_copy(login->scopes, sizeof(login->scopes), token->scope);
-        code = ask_whose(login->child, &login->access, login->client.id, login->known.id, whose_is_known,
-                         login, &err);
-    }
+    int code = check_result(token, &err);
+    if (code == 0)
+        code = login_take(login, token, &err);
     if (code != 0)
         login_end(login, &err);
 }
@@ -271,38 +275,55 @@ static int check_kind(const struct child *child, const struct message *ask, stru
     return 0;
 }
 
-static int prepare(struct login *login, const struct message *ask, struct err *err)
+static int find_channel(struct login *login, const char *tenant, struct err *err)
 {
-    struct store *store = login->child->store;
+    int code = store_channel_find(login->child->store, tenant, login->name, &login->known, err);
+    if (code != ERR_NOT_FOUND)
+        return code;
+    login->known = (struct store_channel){.id = 0};
+    return 0;
+}
+
+static int find_client(struct login *login, const char *tenant, int64_t client_id, struct err *err)
+{
+    if (client_id == 0)
+        return 0;
+    int code = store_client_get(login->child->store, client_id, &login->client, err);
+    if (code == 0 && strcmp(login->client.tenant, tenant) != 0)
+        return err_set(err, ERR_NOT_FOUND, "tenant %s has no such client", tenant);
+    return code;
+}
+
+int login_prepare(struct login *login, const struct message *ask, struct err *err)
+{
     const char *tenant = ask->fields[LOGIN_TENANT].text;
     int code = child_check_tenant(login->child, tenant, err);
     if (code == 0)
-        code = store_client_get(store, ask->fields[LOGIN_CLIENT_ID].number, &login->client, err);
+        code = find_client(login, tenant, ask->fields[LOGIN_CLIENT_ID].number, err);
     if (code != 0)
         return code;
-    if (strcmp(login->client.tenant, tenant) != 0)
-        return err_set(err, ERR_NOT_FOUND, "tenant %s has no such client", tenant);
     if (!text_copy(login->name, sizeof(login->name), ask->fields[LOGIN_CHANNEL].text) || !login->name[0])
         return err_set(err, ERR_INVALID, "a channel's name has 1 to %d characters", NAME_SIZE - 1);
     text_copy(login->expect, sizeof(login->expect), ask->fields[LOGIN_EXPECT].text);
-    code = store_channel_find(store, tenant, login->name, &login->known, err);
-    if (code == ERR_NOT_FOUND) {
-        login->known = (struct store_channel){.id = 0};
-        return 0;
-    }
-    return code;
+    return find_channel(login, tenant, err);
+}
+
+struct login *login_new(struct child *child, const struct message *ask)
+{
+    struct login *login = mem_alloc(sizeof(*login));
+    login->child = child;
+    login->id = ask->id;
+    child->busy_count++;
+    return login;
 }
 
 void login_start(struct child *child, const struct message *ask)
 {
-    struct login *login = mem_alloc(sizeof(*login));
+    struct login *login = login_new(child, ask);
     struct err err = {0};
-    login->child = child;
-    login->id = ask->id;
-    child->busy_count++;
     int code = check_kind(child, ask, &err);
     if (code == 0)
-        code = prepare(login, ask, &err);
+        code = login_prepare(login, ask, &err);
     if (code == 0)
         code = child->service ? ask_service_for(login, &err) : exchange(login, ask, &err);
     if (code != 0)

@@ -235,9 +235,12 @@ static void be_configured(struct child *child, const struct message *config)
 /* ---- serving ---- */
 
 static void (*const handlers[MESSAGE_TYPE_COUNT])(struct child *child, const struct message *ask) = {
-    [MESSAGE_SEAL] = session_seal, [MESSAGE_OPEN] = session_open,    [MESSAGE_IMPORT] = client_import,
-    [MESSAGE_LOGIN] = login_start, [MESSAGE_REMOVE] = removal_start, [MESSAGE_SIGN] = url_sign,
-    [MESSAGE_ADOPT] = login_start, [MESSAGE_PROBE] = probe_start,
+    [MESSAGE_SEAL] = session_seal,         [MESSAGE_OPEN] = session_open,
+    [MESSAGE_IMPORT] = client_import,      [MESSAGE_LOGIN] = login_start,
+    [MESSAGE_REMOVE] = removal_start,      [MESSAGE_SIGN] = url_sign,
+    [MESSAGE_ADOPT] = login_start,         [MESSAGE_PROBE] = probe_start,
+    [MESSAGE_DEVICE] = login_device_start, [MESSAGE_POLL] = login_device_poll,
+    [MESSAGE_TAKE] = login_take_file,
 };
 
 static bool is_idle(const struct child *child)
@@ -251,6 +254,7 @@ static void leave(struct child *child)
 {
     link_close(child->link);
     child->link = NULL;
+    login_device_forget(child);
     child->leave_at_mono_ms = clock_mono_ms() + LEAVE_MS;
     if (is_idle(child))
         uv_stop(&child->loop);
@@ -328,6 +332,7 @@ static int child_open(struct child *child, int fd, struct err *err)
 static void child_close(struct child *child)
 {
     child->is_closing = true;
+    login_device_forget(child);
     if (child->http)
         http_close(child->http); /* ends what is under way: flights land, logins are answered */
     service_stop(child->service);

@@ -35,6 +35,17 @@ int post_form(struct child *child, const char *url, const struct buf *form,
                       &request, err);
 }
 
+bool neighbour_uri(const char *uri, const char *name, struct buf *ret)
+{
+    const char *host = strstr(uri, "://");
+    const char *end = uri + strcspn(uri, "?#");
+    while (end > uri && end[-1] != '/')
+        end--;
+    if (!host || end < host + 4)
+        return false;
+    return buf_append(ret, uri, (size_t)(end - uri)) && buf_puts(ret, name);
+}
+
 struct yt_http reply_for_youtube(const struct http_reply *reply)
 {
     return (struct yt_http){.status = reply->status,

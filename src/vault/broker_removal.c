@@ -33,24 +33,13 @@ static void revoke_ended(void *ctx, const struct http_reply *reply)
     removal_end(ctx, revoked);
 }
 
-/* The client file does not name the revocation endpoint; it is the token endpoint's neighbour [oauth]. */
-static bool build_revoke_uri(const char *token_uri, struct buf *ret)
-{
-    const char *host = strstr(token_uri, "://");
-    const char *end = token_uri + strcspn(token_uri, "?#");
-    while (end > token_uri && end[-1] != '/')
-        end--;
-    if (!host || end < host + 4)
-        return false;
-    return buf_append(ret, token_uri, (size_t)(end - token_uri)) && buf_puts(ret, "revoke");
-}
-
 static int revoke_token(struct removal *removal, const char *token_uri, const struct secret *token,
                         struct err *err)
 {
     struct buf uri AUTO_BUF = BUF_INIT(1024);
     struct buf form;
-    if (!build_revoke_uri(token_uri, &uri))
+    /* The client file does not name the endpoint; it is the token endpoint's neighbour [oauth]. */
+    if (!neighbour_uri(token_uri, "revoke", &uri))
         return err_set(err, ERR_INVALID, "the client's token_uri has no neighbour to revoke at");
     buf_init(&form, 8192);
     yt_build_revoke(token->data, &form);

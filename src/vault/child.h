@@ -6,8 +6,9 @@
  * broker_token.c    access tokens on request: leases, cache, who waits for which flight
  * broker_flight.c   one flight: refresh, rotation, whose channel; broker_flight_service.c: to a token service
  * broker_gate.c     when not to ask a token endpoint
- * broker_login.c    a code becomes a sealed refresh token; broker_client.c imports clients, broker_removal.c
- *                   removes channels
+ * broker_login.c    a code becomes a sealed refresh token; broker_login_device.c: one that is entered on
+ *                   another device; broker_login_file.c: or another program's file
+ * broker_client.c   imports clients; broker_removal.c removes channels
  * broker_rows.c     sealed rows and sessions; broker_reach.c: of which tenants
  * broker_net.c      what goes over the network; broker_service.c: to a token service
  *
@@ -26,6 +27,7 @@
 #include "vault/service.h"
 #include "youtube/youtube.h"
 
+struct device_login;
 struct service;
 struct tokens;
 
@@ -52,6 +54,7 @@ struct child {
     char *tenants;   /* owned; "" : all */
     int64_t *served; /* owned; ids of those among them that were asked for */
     size_t served_count;
+    struct device_login *device;                          /* NULL: none waits for a person */
     uint32_t busy_count;                                  /* logins and removals under way */
     int64_t leave_at_mono_ms;                             /* 0: it stays */
     enum { CHILD_NEW, CHILD_REFUSED, CHILD_READY } state; /* whether it got its configuration */
@@ -86,6 +89,10 @@ void cdn_signing_release(struct cdn_signing *cdn);
 /* ---- requests that need the network ---- */
 
 void login_start(struct child *child, const struct message *ask); /* LOGIN and ADOPT */
+void login_device_start(struct child *child, const struct message *ask);
+void login_device_poll(struct child *child, const struct message *ask);
+void login_device_forget(struct child *child);
+void login_take_file(struct child *child, const struct message *ask);
 void probe_start(struct child *child, const struct message *ask);
 void removal_start(struct child *child, const struct message *ask);
 
@@ -114,6 +121,8 @@ int open_refresh_token(struct child *child, const struct store_channel *channel,
 /* POST of a form. `done` as in http.h; not called where this returns an error. */
 int post_form(struct child *child, const char *url, const struct buf *form,
               void (*done)(void *ctx, const struct http_reply *reply), void *ctx, struct err *err) MUST_CHECK;
+/* "https://host/token" and "revoke" make "https://host/revoke". False: `uri` is no such URL. */
+bool neighbour_uri(const char *uri, const char *name, struct buf *ret);
 struct yt_http reply_for_youtube(const struct http_reply *reply);
 /* A token endpoint's reply in locked memory: struct yt_token_reply inside. */
 struct yt_token_reply *read_token_reply(const struct http_reply *reply, struct secret *ret);

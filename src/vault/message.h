@@ -26,6 +26,9 @@ enum message_type {
     MESSAGE_IMPORT, /* answered by CLIENT or ERROR */
     MESSAGE_LOGIN,  /* answered by CHANNEL or ERROR */
     MESSAGE_ADOPT,  /* answered by CHANNEL or ERROR */
+    MESSAGE_DEVICE, /* answered by DEVICE_CODE or ERROR */
+    MESSAGE_POLL,   /* answered by CHANNEL or ERROR (NOT_YET: ask again) */
+    MESSAGE_TAKE,   /* answered by CHANNEL or ERROR */
     MESSAGE_REMOVE, /* answered by REMOVED or ERROR */
     MESSAGE_PROBE,  /* answered by PROBED or ERROR */
     MESSAGE_SIGN,   /* answered by SIGNED */
@@ -35,6 +38,7 @@ enum message_type {
     MESSAGE_OPENED,
     MESSAGE_CLIENT,
     MESSAGE_CHANNEL,
+    MESSAGE_DEVICE_CODE,
     MESSAGE_REMOVED,
     MESSAGE_PROBED,
     MESSAGE_SIGNED,
@@ -70,7 +74,7 @@ enum { ASK_TENANT_ID, ASK_CHANNEL_ID, ASK_JOB, ASK_EPOCH, ASK_FRESH };
 enum { SEAL_TENANT_ID, SEAL_JOB, SEAL_URL };
 enum { OPEN_TENANT_ID, OPEN_JOB, OPEN_SEALED };
 enum { IMPORT_TENANT, IMPORT_NAME, IMPORT_JSON };
-/* ADOPT has the first four of these. */
+/* ADOPT, DEVICE and TAKE have the first four of these; TAKE may have 0 as client. */
 enum {
     LOGIN_TENANT,
     LOGIN_CLIENT_ID,
@@ -80,6 +84,9 @@ enum {
     LOGIN_VERIFIER,
     LOGIN_REDIRECT
 };
+enum { TAKE_JSON = LOGIN_EXPECT + 1 };
+enum { POLL_WHAT }; /* 0: the device login */
+enum { DEVICE_USER_CODE, DEVICE_URL, DEVICE_EXPIRES_IN_MS };
 enum { REMOVE_CHANNEL_ID, REMOVE_REVOKE, REMOVE_WHO };
 enum { SIGN_URL };
 enum { HELLO_DIGEST_KEY };

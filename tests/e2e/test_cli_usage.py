@@ -45,7 +45,7 @@ def test_results_go_to_standard_output_and_errors_to_standard_error(sluice):
     (["job", "lst"], 'did you mean "job list"?'),
     (["init", "--forse"], "unknown option --forse"),
     (["init", "-z"], "unknown option -z"),
-    (["channel", "login", "main", "--device"], "unknown option --device"),
+    (["channel", "login", "main", "--devise"], "unknown option --devise"),
     (["channel", "freeze", "main"], "unknown command"),
     (["add", "a.mp4", "--chan", "main"], "unknown option --chan; did you mean --channel?"),
     (["add", "a.mp4", "--channel"], "--channel needs a value"),

@@ -80,8 +80,8 @@ static void what_is_unknown_is_named_with_the_nearest(void **state)
     (void)state;
     PARSE(&line, W("add"), W("a"), W("--chanel"), W("x"));
     assert_refused(&line, "unknown option --chanel; did you mean --channel?; see `sluice add --help`");
-    PARSE(&line, W("channel"), W("login"), W("x"), W("--device"));
-    assert_refused(&line, "unknown option --device");
+    PARSE(&line, W("channel"), W("login"), W("x"), W("--devise"));
+    assert_refused(&line, "unknown option --devise; did you mean --device?");
     PARSE(&line, W("init"), W("-x"));
     assert_refused(&line, "unknown option -x");
     PARSE(&line, W("uplaod"), W("a"));
