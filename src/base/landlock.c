@@ -50,6 +50,7 @@ struct landlock {
     size_t path_count;
     uint16_t *ports;
     size_t port_count;
+    bool may_listen;
 };
 
 int landlock_abi(void)
@@ -136,6 +137,11 @@ void landlock_allow_connect(struct landlock *rules, uint16_t port)
     rules->ports[rules->port_count++] = port;
 }
 
+void landlock_allow_listen(struct landlock *rules)
+{
+    rules->may_listen = true;
+}
+
 /* ---- for the kernel ---- */
 
 static uint64_t handled_fs(int abi)
@@ -155,6 +161,8 @@ static uint64_t access_of(unsigned rights)
     uint64_t access = 0;
     if (rights & LANDLOCK_READ)
         access |= LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
+    if (rights & LANDLOCK_LIST)
+        access |= LANDLOCK_ACCESS_FS_READ_DIR;
     if (rights & LANDLOCK_WRITE)
         access |= LANDLOCK_ACCESS_FS_WRITE_FILE | FS_TRUNCATE;
     if (rights & LANDLOCK_MAKE)
@@ -167,7 +175,8 @@ static int make_ruleset(const struct landlock *rules, int abi)
     struct ruleset_attr attr = {.handled_access_fs = handled_fs(abi)};
     size_t size = sizeof(attr.handled_access_fs);
     if (abi >= ABI_NETWORK) {
-        attr.handled_access_net = NET_BIND | (rules->port_count > 0 ? NET_CONNECT : 0);
+        attr.handled_access_net =
+            (rules->may_listen ? 0 : NET_BIND) | (rules->port_count > 0 ? NET_CONNECT : 0);
         size = offsetof(struct ruleset_attr, scoped);
     }
     if (abi >= ABI_SCOPES) {

@@ -22,6 +22,7 @@
 enum landlock_right {
     LANDLOCK_READ = 1,  /* files, and names in folders */
     LANDLOCK_WRITE = 2, /* files that are there */
+    LANDLOCK_LIST = 8,  /* names in folders only */
     LANDLOCK_MAKE = 4,  /* and remove: regular files in this folder */
 };
 
@@ -30,7 +31,7 @@ struct landlock;
 int landlock_abi(void); /* of the running kernel; 0: none */
 bool landlock_has_network(int abi);
 
-/* TCP: listening is always refused where the kernel can; connecting only once a port was allowed. */
+/* TCP: where the kernel can, listening is refused unless allowed; connecting only once a port was allowed. */
 struct landlock *landlock_new(void);
 void landlock_free(struct landlock *rules);
 /* A file or a folder with all beneath it. What is not there is left out. */
@@ -43,6 +44,7 @@ void landlock_allow_except(struct landlock *rules, const char *folder, const cha
 void landlock_allow_system(struct landlock *rules, const char *except);
 /* TCP connections to this port, wherever; once one is named, others are refused. */
 void landlock_allow_connect(struct landlock *rules, uint16_t port);
+void landlock_allow_listen(struct landlock *rules); /* at any port */
 /* Also gives up gaining privileges. 0, also where the kernel has none; ERR_INTERNAL: the kernel refused. */
 int landlock_enforce(struct landlock *rules, struct err *err) MUST_CHECK;
 

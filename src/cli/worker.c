@@ -1,9 +1,10 @@
-/* `worker`: the daemon. And the hidden `broker`: the process that a worker and some commands start beside
- * them. */
+/* `worker`: the daemon. And the hidden `broker` and `keeper`: the processes that a worker and some commands
+ * start beside them. */
 #include "worker/worker.h"
 #include "base/log.h"
 #include "cli/families.h"
 #include "cli/output.h"
+#include "vault/keeper.h"
 #include "web/web.h"
 
 enum { DRAIN_WAIT_MS = 120000, BROKER_FD = 3 };
@@ -80,6 +81,13 @@ static int run_broker(struct cli *cli, struct err *err)
     return broker_main(BROKER_FD);
 }
 
+static int run_keeper(struct cli *cli, struct err *err)
+{
+    (void)cli;
+    (void)err;
+    return keeper_main(BROKER_FD);
+}
+
 static const struct cli_option worker_options[] = {
     {"drain", NULL, NULL, "Leave when every job in reach is finished, held, or waits for longer."},
     {"drain-wait", "TIME", NULL, "What \"longer\" means; default: 2m."},
@@ -104,6 +112,12 @@ const struct cli_command worker_commands[] = {
      .options = worker_options,
      .run = run_worker,
      .is_daemon = true},
+    {.name = "keeper",
+     .arguments = "",
+     .summary = "Starts brokers for a worker; started by it with a socket as descriptor 3.",
+     .run = run_keeper,
+     .is_bare = true,
+     .is_hidden = true},
     {.name = "broker",
      .arguments = "",
      .summary = "The token broker; started by other commands with a socket as descriptor 3.",

@@ -31,6 +31,21 @@ enum store_mode {
     STORE_USE,    /* must exist in this binary's version: ERR_NOT_FOUND (says `sluice init`), ERR_SCHEMA */
 };
 
+/* What the store at this URL needs of files and ports, for a sandbox; reads the environment, opens nothing.
+ */
+enum store_need {
+    STORE_FILE,       /* to be read and written */
+    STORE_FOLDER,     /* where files are made and removed */
+    STORE_TEMPORARY,  /* likewise, read and written too */
+    STORE_CREDENTIAL, /* to be read */
+};
+struct store_needs {
+    void (*path)(void *ctx, const char *path, enum store_need need);
+    void (*port)(void *ctx, uint16_t port); /* may be NULL */
+    void *ctx;
+};
+void store_needs_of(const char *url, const struct store_needs *needs);
+
 /* `url`: "sqlite:PATH", or a postgres:// URL as libpq understands it, whose password is never told. */
 int store_open(const char *url, enum store_mode mode, struct store **ret, struct err *err) MUST_CHECK;
 /* The URL without what is secret in it; the caller frees it. */

@@ -5,21 +5,18 @@
 #include "vault/broker.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/random.h"
-#include "base/sanitizer.h"
 #include "core/backoff.h"
+#include "vault/keeper.h"
 #include "vault/parent.h"
+#include "vault/process.h"
 
 enum {
     /* A sound child answers within 25 s (broker_token.c), or a little later where the store is locked: then
@@ -64,6 +61,8 @@ struct broker {
     struct secret config; /* the first frame, kept for restarts */
     size_t config_len;
     char *executable;
+    struct keeper *keeper; /* not owned; NULL: it is started directly */
+    int64_t kept_pid;      /* the keeper's child; 0: none */
     int64_t answer_ms;
     unsigned char digest_key[VAULT_DIGEST_KEY_SIZE];
 
@@ -232,38 +231,17 @@ static void on_process_end(uv_process_t *handle, int64_t status, int signal_numb
     broker_down(broker, "it ended");
 }
 
-/* All that the child needs from the outside: where its standard error leads (base/log.h), and in a build for
- * tests how to report what it finds. */
-static const char *const passed_on[] = {
-    "JOURNAL_STREAM",
-#if HAS_SANITIZER
-    "ASAN_OPTIONS",   "LSAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS",
-#endif
-};
-
-static void build_environment(char *ret[ARRAY_LEN(passed_on) + 1])
-{
-    size_t count = 0;
-    for (size_t i = 0; i < ARRAY_LEN(passed_on); i++) {
-        const char *value = getenv(passed_on[i]);
-        if (value)
-            ret[count++] = mem_printf("%s=%s", passed_on[i], value);
-    }
-    ret[count] = NULL;
-}
-
 static int spawn(struct broker *broker, int fd, struct err *err)
 {
     char program[] = "sluice", subcommand[] = "broker";
     char *args[] = {program, subcommand, NULL};
-    char *environment[ARRAY_LEN(passed_on) + 1];
     uv_stdio_container_t stdio[] = {
         {.flags = UV_IGNORE},
         {.flags = UV_IGNORE},
         {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
         {.flags = UV_INHERIT_FD, .data.fd = fd},
     };
-    build_environment(environment);
+    char **environment = process_environment();
     struct process *process = mem_alloc(sizeof(*process));
     process->handle.data = process;
     process->broker = broker;
@@ -274,8 +252,7 @@ static int spawn(struct broker *broker, int fd, struct err *err)
                                     .stdio_count = ARRAY_LEN(stdio),
                                     .stdio = stdio};
     int code = uv_spawn(broker->loop, &process->handle, &options);
-    for (char **variable = environment; *variable; variable++)
-        mem_free(*variable);
+    process_environment_free(environment);
     if (code != 0) {
         uv_close((uv_handle_t *)&process->handle, process_freed);
         return err_set(err, ERR_INTERNAL, "starting the broker %s: %s", broker->executable,
@@ -292,11 +269,23 @@ static void send_config(struct broker *broker)
     link_send(broker->link, &frame, broker->config_len);
 }
 
-static int start(struct broker *broker, struct err *err)
+static int connect_link(struct broker *broker, int fd, struct err *err)
+{
+    struct link_events events = {.frame = on_frame, .ended = on_link_end, .ctx = broker};
+    return link_open(broker->loop, fd, &events, &broker->link, err);
+}
+
+/* It comes with its configuration; its end shows by its socket's. */
+static int start_by_keeper(struct broker *broker, struct err *err)
+{
+    int fd;
+    int code = keeper_start(broker->keeper, &fd, &broker->kept_pid, err);
+    return code != 0 ? code : connect_link(broker, fd, err);
+}
+
+static int start_directly(struct broker *broker, struct err *err)
 {
     int ends[2];
-    broker->state = BROKER_STARTING;
-    broker->started_at_mono_ms = clock_mono_ms();
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
         return err_set_errno(err, ERR_INTERNAL, errno, "making the broker's socket");
     int code = spawn(broker, ends[1], err);
@@ -305,11 +294,17 @@ static int start(struct broker *broker, struct err *err)
         close(ends[0]);
         return code;
     }
-    struct link_events events = {.frame = on_frame, .ended = on_link_end, .ctx = broker};
-    code = link_open(broker->loop, ends[0], &events, &broker->link, err);
+    code = connect_link(broker, ends[0], err);
     if (code == 0)
         send_config(broker);
     return code;
+}
+
+static int start(struct broker *broker, struct err *err)
+{
+    broker->state = BROKER_STARTING;
+    broker->started_at_mono_ms = clock_mono_ms();
+    return broker->keeper ? start_by_keeper(broker, err) : start_directly(broker, err);
 }
 
 /* ---- going down and up ---- */
@@ -318,6 +313,9 @@ static void let_go(struct broker *broker)
 {
     link_close(broker->link);
     broker->link = NULL;
+    if (broker->kept_pid)
+        keeper_kill(broker->keeper);
+    broker->kept_pid = 0;
     if (broker->process) {
         broker->process->broker = NULL;
         uv_process_kill(&broker->process->handle, SIGKILL);
@@ -402,7 +400,7 @@ static void tick_soon(struct broker *broker)
 
 /* ---- opening and closing ---- */
 
-static bool build_config(struct broker *broker, const struct broker_config *config)
+bool broker_build_config(const struct broker_config *config, struct secret *ret, size_t *ret_len)
 {
     struct message_out out;
     message_start(&out, MESSAGE_CONFIG, CONFIG_ID);
@@ -426,7 +424,7 @@ static bool build_config(struct broker *broker, const struct broker_config *conf
     message_put_text(&out, config->tenants);
     message_put_number(&out, config->isolated_tenants != NULL);
     message_put_text(&out, config->isolated_tenants);
-    return message_finish(&out, &broker->config, &broker->config_len);
+    return message_finish(&out, ret, ret_len);
 }
 
 static struct broker *broker_new(uv_loop_t *loop, const struct broker_config *config)
@@ -436,6 +434,7 @@ static struct broker *broker_new(uv_loop_t *loop, const struct broker_config *co
     broker->last = &broker->first;
     broker->next_id = CONFIG_ID + 1;
     broker->executable = mem_dup(config->executable);
+    broker->keeper = config->keeper;
     broker->answer_ms = config->answer_ms > 0 ? config->answer_ms : ANSWER_MS;
     uv_timer_init(loop, &broker->tick);
     broker->tick.data = broker;
@@ -449,7 +448,7 @@ int broker_open(uv_loop_t *loop, const struct broker_config *config, struct brok
     struct broker *broker = broker_new(loop, config);
     int code = 0;
     signal(SIGPIPE, SIG_IGN); /* a dead child is found by its closed socket, not by our death (X10) */
-    if (!build_config(broker, config))
+    if (!broker_build_config(config, &broker->config, &broker->config_len))
         code = err_set(err, ERR_INVALID, "the broker's configuration holds a text that is too long");
     if (code == 0)
         code = start(broker, err);
@@ -477,20 +476,6 @@ static void broker_freed(uv_handle_t *handle)
     mem_free(broker);
 }
 
-/* Whether the process has ended within the time. */
-static bool await_end(pid_t pid, int timeout_ms)
-{
-    int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-    struct pollfd end = {.fd = pidfd, .events = POLLIN};
-    int64_t until_mono_ms = clock_mono_ms() + timeout_ms;
-    int64_t left_ms = timeout_ms;
-    while (pidfd >= 0 && left_ms > 0 && poll(&end, 1, (int)left_ms) < 0 && errno == EINTR)
-        left_ms = until_mono_ms - clock_mono_ms();
-    if (pidfd >= 0)
-        close(pidfd);
-    return waitpid(pid, NULL, WNOHANG) != 0;
-}
-
 /* The socket's end is the word to go; the child is waited for, so that none is left when the parent ends. */
 static void end_process(struct broker *broker)
 {
@@ -501,10 +486,7 @@ static void end_process(struct broker *broker)
     broker->process = NULL;
     process->broker = NULL;
     uv_close((uv_handle_t *)&process->handle, process_freed);
-    if (await_end(pid, END_MS))
-        return;
-    kill(pid, SIGKILL);
-    waitpid(pid, NULL, 0);
+    process_end(pid, END_MS);
 }
 
 void broker_close(struct broker *broker)
@@ -526,5 +508,5 @@ const unsigned char *broker_digest_key(const struct broker *broker)
 
 int64_t broker_pid(const struct broker *broker)
 {
-    return broker->process ? broker->process->handle.pid : 0;
+    return broker->process ? broker->process->handle.pid : broker->kept_pid;
 }

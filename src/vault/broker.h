@@ -24,6 +24,8 @@
 #include "vault/seal.h"
 #include "vault/service.h"
 
+struct keeper;
+
 /* Everything the child needs, sent to it as its first message; texts stay with the caller during
  * broker_open(). */
 struct broker_config {
@@ -34,6 +36,7 @@ struct broker_config {
     const char *proxy;   /* NULL: none */
     bool allow_plain_loopback;
     struct service_config service; /* url NULL or "": logins are kept in the store */
+    struct keeper *keeper;         /* starts the child (keeper.h), and outlives the broker; NULL: we do */
     const char *executable;   /* run as `sluice broker`; calls broker_main() with descriptor 3, its socket */
     enum log_level log_level; /* 0: info */
     enum log_format log_format;

@@ -1,20 +1,15 @@
 /* The broker process: hardens itself, serves its parent, ends with it. */
-#include <fcntl.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/sanitizer.h"
 #include "base/text.h"
 #include "store/isolation.h"
 #include "vault/broker.h"
 #include "vault/child.h"
+#include "vault/harden.h"
+#include "vault/sandbox.h"
 #include "vault/tokens.h"
 
 enum {
@@ -22,52 +17,6 @@ enum {
     LEAVE_MS = 1500, /* for a refresh whose reply may hold a new refresh token; the parent waits longer */
     BACKLOG_BYTES_MAX = 1048576,
 };
-
-/* ---- what this process may and may not ---- */
-
-/* Nobody looks into this process: no core file, no ptrace and no /proc/PID/mem by others of the same user. */
-static void forbid_looks(void)
-{
-    struct rlimit none = {0, 0};
-    setrlimit(RLIMIT_CORE, &none);
-    prctl(PR_SET_DUMPABLE, 0);
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-}
-
-/* LeakSanitizer looks with ptrace; by then every secret is wiped. */
-static void allow_leak_check(void)
-{
-    if (HAS_ADDRESS_SANITIZER)
-        prctl(PR_SET_DUMPABLE, 1);
-}
-
-/* The terminal's Ctrl-C and a service manager's SIGTERM go to the whole group: the parent decides what they
- * mean, and may need tokens for what it still finishes. */
-static void ignore_signals(void)
-{
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
-    for (size_t i = 0; i < ARRAY_LEN(signals); i++)
-        signal(signals[i], SIG_IGN);
-}
-
-/* What the parent had open without O_CLOEXEC (X10), and what a shell left. */
-static void close_others(int fd)
-{
-    if (fd > 3)
-        close_range(3, (unsigned)fd - 1, 0);
-    close_range((unsigned)fd + 1, ~0U, 0);
-}
-
-static void harden(int fd)
-{
-    forbid_looks();
-    ignore_signals();
-    close_others(fd);
-    umask(077);
-    /* Beside the socket's end, should someone else hold a copy of the parent's descriptor. */
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    prctl(PR_SET_NAME, "sluice-broker");
-}
 
 /* ---- answers ---- */
 
@@ -202,7 +151,7 @@ static int configure(struct child *child, const struct message *config, struct e
     if (code == 0)
         child->tokens = tokens_new(child);
     cdn_signing_set(&child->cdn, config);
-    return code;
+    return code != 0 ? code : sandbox_enter(child, config, err);
 }
 
 static void greet(struct child *child, const struct message *config)
@@ -348,6 +297,7 @@ static void child_close(struct child *child)
     mem_free(child->api_root);
     mem_free(child->tenants);
     mem_free(child->served);
+    mem_free(child->ports);
     cdn_signing_release(&child->cdn);
 }
 
@@ -355,7 +305,7 @@ int broker_main(int fd)
 {
     struct child child = {.exit_code = 0};
     struct err err = {0};
-    harden(fd);
+    harden("sluice-broker", fd);
     log_setup(LOG_INFO, LOG_LOGFMT);
     vault_start();
     yt_setup();

@@ -8,6 +8,7 @@
 #include "core/classify.h"
 #include "core/pacific.h"
 #include "vault/child.h"
+#include "vault/sandbox.h"
 
 enum { EXCHANGE_MS = 12000, HEADERS_MAX = 10 };
 
@@ -22,6 +23,11 @@ int post_form(struct child *child, const char *url, const struct buf *form,
     /* The client's own file named the endpoint, long ago: https is asked for at each use. */
     if (!text_starts_with(url, "https://") && !child->allow_plain_loopback)
         return err_set(err, ERR_INVALID, "the client's token_uri is not https");
+    if (!sandbox_may_connect(child, url)) {
+        LOG(LOG_INFO, "started again, to reach a token endpoint that was not known before");
+        uv_stop(&child->loop);
+        return err_set(err, ERR_IO, "the broker is started again to reach this client's endpoint");
+    }
     return http_start(child->http,
                       &(struct http_exchange){.method = "POST",
                                               .url = url,

@@ -12,6 +12,8 @@
  * broker_rows.c     sealed rows and sessions; broker_reach.c: of which tenants
  * broker_net.c      what goes over the network; broker_service.c: to a token service
  *
+ * sandbox.c         what this process gives up
+ *
  * The parent's side is broker.c and broker_calls.c; link.c and message.c belong to both.
  */
 #ifndef VAULT_CHILD_H
@@ -54,7 +56,9 @@ struct child {
     char *tenants;   /* owned; "" : all */
     int64_t *served; /* owned; ids of those among them that were asked for */
     size_t served_count;
-    struct device_login *device;                          /* NULL: none waits for a person */
+    struct device_login *device; /* NULL: none waits for a person */
+    uint16_t *ports;             /* owned; where it may connect to; none: anywhere (sandbox.h) */
+    size_t port_count;
     uint32_t busy_count;                                  /* logins and removals under way */
     int64_t leave_at_mono_ms;                             /* 0: it stays */
     enum { CHILD_NEW, CHILD_REFUSED, CHILD_READY } state; /* whether it got its configuration */

@@ -24,6 +24,8 @@ void broker_ask(struct broker *broker, struct message_out *out, const struct que
 uv_loop_t *broker_loop(const struct broker *broker);
 /* For message_start() of the next question. */
 uint64_t broker_next_id(struct broker *broker);
+/* The first frame of a broker, with all that it needs to know. False: a text is too long. */
+bool broker_build_config(const struct broker_config *config, struct secret *ret, size_t *ret_len);
 /* What an ERROR says, as an error of ours. Returns its code. */
 int broker_take_error(const struct message *answer, struct err *err);
 

@@ -19,6 +19,7 @@
 #include "http/http.h"
 #include "media/media.h"
 #include "vault/broker.h"
+#include "worker/confine.h"
 #include "worker/store_thread.h"
 #include "worker/watch_thread.h"
 #include "worker/worker.h"
@@ -62,6 +63,7 @@ struct worker {
     struct engine *engine;
     struct http *http;
     struct http *cdn_http; /* to CDNs, apart from what goes to YouTube */
+    struct confinement confinement;
     struct broker *broker;
     struct store_thread *store;
     struct watch_thread *watch; /* tells when there may be work */

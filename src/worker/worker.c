@@ -221,6 +221,7 @@ struct broker_config worker_broker_config(const struct settings *settings)
 static int open_broker(struct worker *worker, struct err *err)
 {
     struct broker_config config = worker_broker_config(worker->settings);
+    config.keeper = worker->confinement.keeper;
     return broker_open(&worker->loop, &config, &worker->broker, err);
 }
 
@@ -386,6 +387,7 @@ static void close_all(struct worker *worker)
         if (worker->tasks[i].used)
             task_release(&worker->tasks[i]);
     bool has_ended = run_out(worker);
+    confinement_release(&worker->confinement);
     queue_drop(worker->queue);
     mem_free(worker->tasks);
     mem_free(worker->pending);
@@ -447,7 +449,9 @@ int worker_run(const struct settings *settings, const struct worker_options *opt
         return rc;
     }
     worker->started_at_mono_ms = clock_mono_ms();
-    rc = options->begin ? options->begin(options->begin_ctx, err) : 0;
+    rc = confine(settings, &worker->confinement, err); /* while this is the only thread */
+    if (rc == 0 && options->begin)
+        rc = options->begin(options->begin_ctx, err);
     if (rc == 0)
         rc = open_all(worker, err);
     if (rc == 0) {

@@ -64,7 +64,9 @@ class Case:
 
 
 def broker_of(pid):
-    return until(lambda: children(pid), "a broker is there")[0]
+    """Of a worker: its keeper's child. Of a command: its own."""
+    return until(lambda: [broker for child in children(pid) for broker in children(child) or [child]
+                          if pathlib.Path(f"/proc/{broker}/comm").read_text() == "sluice-broker\n"], "a broker is there")[0]
 
 
 def is_there(pid):

@@ -49,9 +49,10 @@ def run_limited(home, limits, *args, **env):
 
 def life(home, name, role, number):
     """A job's whole life in one command and its broker, in which one allocation fails."""
-    report = home.home / f"count-{role}"
+    report = home.home / "counts" / f"count-{role}"  # a folder that was there before the worker gave up the others
+    report.parent.mkdir(exist_ok=True)
     code = run_limited(home, [], "upload", home.file(name, 300), "--channel", "main", LD_PRELOAD=PRELOAD, FAIL_IN=role,
-                       FAIL_ALLOCATION=str(number), FAIL_REPORT=str(report), FAIL_ONCE=str(home.home / f"failed-{role}-{number}"))
+                       FAIL_ALLOCATION=str(number), FAIL_REPORT=str(report), FAIL_ONCE=str(report.parent / f"failed-{role}-{number}"))
     return code, pathlib.Path(f"{report}.{role}")
 
 

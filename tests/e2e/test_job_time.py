@@ -34,7 +34,8 @@ class Clock:
     """A wall clock for one worker and its broker, that can be moved while they run. Clocks that only count are right."""
 
     def __init__(self, home, seconds=0):
-        self.path = home.home / "time"
+        self.path = home.home / "clock" / "time"  # a folder that was there before the worker gave up the others
+        self.path.parent.mkdir()
         self.move(seconds)
         # The broker has another environment than its worker, so the second library hands these on.
         self.env = {"LD_PRELOAD": f"{FAKETIME}:{PRELOAD}", "DONT_FAKE_MONOTONIC": "1", "FAKETIME_NO_CACHE": "1",

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <spawn.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -138,8 +139,7 @@ void *aligned_alloc(size_t alignment, size_t size)
     return fails(__builtin_return_address(0)) ? NULL : __libc_memalign(alignment, size);
 }
 
-/* libuv starts programs with this one, after it has replaced the environment. */
-int execvp(const char *file, char *const args[])
+static char **hand_on(char *const *environment)
 {
     static const char *const kept[] = {"LD_PRELOAD=", "FAIL_ALLOCATION=", "FAIL_IN=", "FAIL_REPORT=",
                                        "FAIL_ONCE=",  "DONT_FAKE_MONO",   "FAKETIME"};
@@ -148,12 +148,30 @@ int execvp(const char *file, char *const args[])
     size_t used = 0;
     int fd = open("/proc/self/environ", O_RDONLY | O_CLOEXEC);
     ssize_t len = fd >= 0 ? read(fd, before, sizeof before - 1) : 0;
-    for (char **old = environ; *old && used < 200; old++)
+    if (fd >= 0)
+        close(fd);
+    for (char *const *old = environment; *old && used < 200; old++)
         variables[used++] = *old;
     for (char *at = before; at < before + len && used < 255; at += strlen(at) + 1)
         for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
             if (strncmp(at, kept[i], strlen(kept[i])) == 0)
                 variables[used++] = at;
     variables[used] = NULL;
-    return execvpe(file, args, variables);
+    return variables;
+}
+
+/* libuv starts programs with this one, after it has replaced the environment. */
+int execvp(const char *file, char *const args[])
+{
+    return execvpe(file, args, hand_on(environ));
+}
+
+/* And we with this one. */
+int posix_spawn(pid_t *ret, const char *path, const posix_spawn_file_actions_t *actions,
+                const posix_spawnattr_t *how, char *const args[], char *const environment[])
+{
+    int (*real)(pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *,
+                char *const[], char *const[]);
+    *(void **)&real = dlsym(RTLD_NEXT, "posix_spawn");
+    return real(ret, path, actions, how, args, hand_on(environment));
 }
