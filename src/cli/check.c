@@ -67,6 +67,7 @@ static int run_check(struct cli *cli, struct err *err)
         check_isolation(&check);
     if (has_store)
         check_key(&check);
+    check_confinement(&check);
     check_media_root(&check);
     check_network(&check, cli_has(cli, "online"));
     check_cdn(&check);

@@ -4,14 +4,18 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include "base/landlock.h"
 #include "base/mem.h"
 #include "base/parse.h"
+#include "base/sanitizer.h"
+#include "base/seccomp.h"
 #include "base/text.h"
 #include "cli/findings.h"
 #include "cli/output.h"
 #include "cli/sealed.h"
 #include "media/media.h"
 #include "vault/seal.h"
+#include "worker/confine.h"
 
 enum { CLOCK_SLACK_MS = 300000, SPACE_BYTES_MIN = 268435456 };
 #define FIRST_RELEASE "2026-11-01" /* no clock of a machine that runs this can be before it */
@@ -136,6 +140,28 @@ void check_key(struct check *check)
     if (compare_key(check, key, &err) < 0)
         check_fail(check, "key", "set key_file to the file that belongs to this store", &err);
     vault_key_free(key);
+}
+
+/* ---- what a worker gives up ---- */
+
+void check_confinement(struct check *check)
+{
+    const struct settings *settings = &check->cli->settings;
+    int abi = landlock_abi();
+    if (HAS_SANITIZER)
+        check_warn(check, "sandbox", "use another build for anything but tests",
+                   "a build with sanitizers gives nothing up");
+    else if (abi == 0 || !seccomp_is_known() || !seccomp_is_there())
+        check_warn(check, "sandbox",
+                   "a kernel of 5.13 or newer with Landlock and seccomp switched on has both",
+                   "%s: a process that is taken over can do what its user can",
+                   abi == 0 ? "this kernel has no Landlock" : "there are no seccomp filters here");
+    else if (confine_leaves_key(settings))
+        check_warn(check, "sandbox", "set media_root to the folder of your sources, or move the key file",
+                   "%s lies beneath media_root %s: a worker must be able to read it", settings->key_file,
+                   settings->media_root);
+    else
+        check_ok(check, "sandbox", "Landlock (ABI %d) and seccomp; the worker cannot read the key", abi);
 }
 
 /* ---- source files ---- */

@@ -23,6 +23,7 @@ void check_configuration(struct check *check);
 bool check_store(struct check *check); /* whether the others may ask it */
 void check_isolation(struct check *check);
 void check_key(struct check *check);
+void check_confinement(struct check *check);
 void check_media_root(struct check *check);
 void check_clock(struct check *check);
 void check_ca_file(struct check *check, const char *key, const char *path);

@@ -5,6 +5,7 @@
 
 #include "base/sanitizer.h"
 #include "cli/families.h"
+#include "cli/hardening.h"
 #include "cli/output.h"
 #include "web/metrics.h"
 
@@ -22,8 +23,9 @@ static int run_version(struct cli *cli, struct err *err)
 {
     (void)err;
     if (cli->json) {
-        out_json(json_pack("{s:s, s:s, s:s, s:s}", "version", SLUICE_VERSION, "compiler", __VERSION__,
-                           "sanitizers", sanitizers, "libraries", SLUICE_LIBRARIES));
+        out_json(json_pack("{s:s, s:s, s:s, s:s, s:o}", "version", SLUICE_VERSION, "compiler", __VERSION__,
+                           "sanitizers", sanitizers, "libraries", SLUICE_LIBRARIES, "hardening",
+                           hardening_json()));
         return 0;
     }
     out_line("sluice %s", SLUICE_VERSION);
@@ -32,6 +34,7 @@ static int run_version(struct cli *cli, struct err *err)
     out_field("compiler", __VERSION__);
     out_field("sanitizers", sanitizers);
     out_field("libraries", SLUICE_LIBRARIES);
+    hardening_tell();
     return 0;
 }
 
