@@ -6,6 +6,7 @@ oracles judge what is left of it, whatever the test itself has looked at.
 
 import concurrent.futures
 import contextlib
+import os
 import threading
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 import oracles
 from emulator import Emulator
 from sluice import Sluice
+from watch import Watch
 
 __all__ = ["job_emulator", "world", "own_world", "Run", "CHUNK", "SIZE"]
 
@@ -152,8 +154,10 @@ def world(job_emulator):
     job_emulator.ctl("reset", {"consents": True})
     job_emulator.settings(processing_ms=0)
     world = World(job_emulator)
+    watch = Watch(job_emulator, world.homes) if os.environ.get("SLUICE_SCAN_MEMORY") else contextlib.nullcontext()
     try:
-        yield world
+        with watch:
+            yield world
         assert job_emulator.process.poll() is None, "the emulator died"
         world.judge()
     finally:

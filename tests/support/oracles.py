@@ -10,6 +10,7 @@ of how sluice works inside.
 import collections
 import datetime
 import json
+import os
 import pathlib
 import sqlite3
 
@@ -203,8 +204,14 @@ def judge_secrets(emulator, sluices):
 def judge_process(emulator, pid, memory=()):
     """I5: no secret in the arguments or the environment of a running process; none of the kinds named by `memory` in
     its memory."""
-    secrets = planted(emulator)
+    judge_process_for(planted(emulator), pid, memory)
+
+
+def judge_process_for(secrets, pid, memory):
+    """Only root may look: a process that lets nobody else of its user do so, has nothing to show."""
     for name in ("cmdline", "environ"):
+        if os.geteuid() != 0 and not os.access(f"/proc/{pid}/{name}", os.R_OK):
+            return
         text = pathlib.Path(f"/proc/{pid}/{name}").read_bytes()
         for kind, secret in secrets:
             assert secret not in text, f"one of {kind} in /proc/{pid}/{name}"

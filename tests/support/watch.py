@@ -1,0 +1,80 @@
+"""Looks into the processes of sluice while they run (I5), again and again: what a test does at one moment may be somewhere
+at that moment only.
+
+    with Watch(emulator, homes):       homes: a list that may grow meanwhile
+        …                              anything
+    assert watch.looks > 0             it raises at the end what it has found
+
+Workers and commands: no refresh token, no client secret and no key in their memory. These, the keepers and the brokers: no
+secret at all in arguments and environment.
+
+With SLUICE_SCAN_MEMORY=1 every test that has a `world` is watched so.
+"""
+
+import os
+import pathlib
+import threading
+
+import oracles
+
+NEVER_HELD = ("refresh_tokens", "client_secrets", "key")
+
+
+def keys(homes):
+    """The keys of the homes, as their files say them and as the broker holds them."""
+    for home in homes:
+        if home.key_file.exists():
+            text = home.key_file.read_text().split()[1]
+            yield from (("key", text.encode()), ("key", bytes.fromhex(text)))
+
+
+def processes(homes):
+    """(pid, whether it is a keeper or a broker) of what runs in one of the homes."""
+    places = tuple(str(home.home) for home in homes)
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            if places and os.readlink(entry / "cwd").startswith(places) and b"sluice" in words[0]:
+                yield int(entry.name), len(words) > 1 and words[1] in (b"broker", b"keeper")
+        except (OSError, PermissionError):
+            continue  # over already, or nobody may look
+
+
+class Watch:
+    def __init__(self, emulator, homes, pause_s=0.05):
+        self.emulator, self.homes, self.pause_s = emulator, homes, pause_s
+        self.looks = 0
+        self.found = []
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, kind, *_):
+        self.over.set()
+        self.thread.join()
+        if not kind:
+            self.judge()
+
+    def judge(self):
+        assert not self.found, self.found[0]
+
+    def run(self):
+        while not self.over.wait(self.pause_s):
+            self.look()
+
+    def look(self):
+        try:
+            secrets = oracles.planted(self.emulator) + list(keys(list(self.homes)))
+        except (OSError, ValueError):
+            return  # the emulator is not there just now: nor is anything new
+        for pid, is_vault in processes(list(self.homes)):
+            try:
+                oracles.judge_process_for(secrets, pid, () if is_vault else NEVER_HELD)
+                self.looks += 1
+            except AssertionError as error:
+                self.found.append(str(error))
+            except (OSError, ValueError):
+                continue  # it has ended meanwhile
