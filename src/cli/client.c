@@ -123,7 +123,7 @@ static int run_remove(struct cli *cli, struct err *err)
     struct store_client client;
     int code = find_client(cli, cli->args[0], &client, err);
     if (code == 0)
-        code = store_client_remove(cli->store, client.id, err);
+        code = store_client_remove(cli->store, client.id, cli_who(), err);
     if (code == 0 && cli->json)
         out_json(client_json(&client));
     return code;
@@ -141,7 +141,7 @@ static int run_limits(struct cli *cli, struct err *err)
     if (code == 0)
         code = cli_number(cli, "units", 0, INT_MAX, client.units_per_day, &units, err);
     if (code == 0)
-        code = store_client_limits(cli->store, client.id, (uint32_t)uploads, (uint32_t)units, err);
+        code = store_client_limits(cli->store, client.id, (uint32_t)uploads, (uint32_t)units, cli_who(), err);
     if (code == 0)
         code = store_client_get(cli->store, client.id, &client, err);
     if (code < 0)

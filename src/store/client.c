@@ -1,5 +1,6 @@
 /* Tenants, and the OAuth clients whose daily quota their channels share. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -148,12 +149,12 @@ int store_client_list(struct store *store, int (*row)(void *ctx, const struct st
 
 /* ---- writing ---- */
 
-static int trail_client(struct store *store, int64_t tenant, const char *what, const char *name,
-                        struct err *err)
+static int trail_client(struct store *store, int64_t tenant, const char *who, const char *what,
+                        const char *name, struct err *err)
 {
     struct audit_note note = {.http_status = 0};
     copy_text(note.message, name);
-    struct trail trail = {.tenant_id = tenant, .who = "operator", .what = what, .note = &note};
+    struct trail trail = {.tenant_id = tenant, .who = who, .what = what, .note = &note};
     return do_trail(store, &trail, NULL, err);
 }
 
@@ -205,7 +206,8 @@ static int do_client_put(struct store *store, struct store_client *client, struc
         rc = replace_client(store, &old, client, err);
     else if (rc == ERR_NOT_FOUND)
         rc = insert_client(store, client, err);
-    return rc < 0 ? rc : trail_client(store, client->tenant_id, "client imported", client->name, err);
+    return rc < 0 ? rc
+                  : trail_client(store, client->tenant_id, "operator", "client imported", client->name, err);
 }
 
 int store_client_put(struct store *store, struct store_client *client, struct err *err)
@@ -244,9 +246,10 @@ int store_client_get_secret(struct store *store, int64_t client, struct blob *re
     return rc < 0 ? rc : 0;
 }
 
-static int do_limits(struct store *store, const struct store_client *limits, struct err *err)
+static int do_limits(struct store *store, const struct store_client *limits, const char *who, struct err *err)
 {
     struct store_client client;
+    char text[NAME_SIZE + 64];
     int rc = store_client_get(store, limits->id, &client, err);
     if (rc == 0)
         rc = db_run(store->db, "update client set uploads_per_day = $2, units_per_day = $3 where id = $1",
@@ -254,19 +257,23 @@ static int do_limits(struct store *store, const struct store_client *limits, str
                     err);
     if (rc >= 0)
         rc = do_recheck_quota_holds(store, limits->id, err);
-    return rc < 0 ? rc : trail_client(store, client.tenant_id, "client limits set", client.name, err);
+    if (rc < 0)
+        return rc;
+    snprintf(text, sizeof(text), "%s: %" PRIu32 " uploads, %" PRIu32 " units a day", client.name,
+             limits->uploads_per_day, limits->units_per_day);
+    return trail_client(store, client.tenant_id, who, "client limits set", text, err);
 }
 
 int store_client_limits(struct store *store, int64_t client, uint32_t uploads_per_day, uint32_t units_per_day,
-                        struct err *err)
+                        const char *who, struct err *err)
 {
     struct store_client limits = {
         .id = client, .uploads_per_day = uploads_per_day, .units_per_day = units_per_day};
-    return STEP(store, err, do_limits(store, &limits, err));
+    return STEP(store, err, do_limits(store, &limits, who, err));
 }
 
 /* The row stays for what has been counted on it; the secret goes. */
-static int do_client_remove(struct store *store, int64_t id, struct err *err)
+static int do_client_remove(struct store *store, int64_t id, const char *who, struct err *err)
 {
     struct store_client client;
     int rc = store_client_get(store, id, &client, err);
@@ -281,10 +288,10 @@ static int do_client_remove(struct store *store, int64_t id, struct err *err)
                        client.name, client.channel_count);
     rc = db_run(store->db, "update client set removed_at_ms = now_ms(), secret_sealed = null where id = $1",
                 DB_ARGS(DB_I(id)), err);
-    return rc < 0 ? rc : trail_client(store, client.tenant_id, "client removed", client.name, err);
+    return rc < 0 ? rc : trail_client(store, client.tenant_id, who, "client removed", client.name, err);
 }
 
-int store_client_remove(struct store *store, int64_t client, struct err *err)
+int store_client_remove(struct store *store, int64_t client, const char *who, struct err *err)
 {
-    return STEP(store, err, do_client_remove(store, client, err));
+    return STEP(store, err, do_client_remove(store, client, who, err));
 }

@@ -103,10 +103,10 @@ int store_client_find(struct store *store, const char *tenant, const char *name,
 int store_client_list(struct store *store, int (*row)(void *ctx, const struct store_client *client),
                       void *ctx, struct err *err) MUST_CHECK;
 /* ERR_EXISTS while channels use it. */
-int store_client_remove(struct store *store, int64_t client, struct err *err) MUST_CHECK;
+int store_client_remove(struct store *store, int64_t client, const char *who, struct err *err) MUST_CHECK;
 /* Its jobs that are held for quota may be claimed again at once, in case there is more now. */
 int store_client_limits(struct store *store, int64_t client, uint32_t uploads_per_day, uint32_t units_per_day,
-                        struct err *err) MUST_CHECK;
+                        const char *who, struct err *err) MUST_CHECK;
 
 /* ---- channels and tokens ---- */
 

@@ -227,7 +227,7 @@ static void raised_limits_are_tried_at_once(void **state)
     write.next_at_ms = fix->now_ms + 80000000;
     must_write(fix, &write);
     assert_string_equal(claim_one(fix, "w1").id.text, "");
-    assert_ok(store_client_limits(fix->store, make_client(fix, "t"), 200, 20000, &fix->err), fix);
+    assert_ok(store_client_limits(fix->store, make_client(fix, "t"), 200, 20000, "tester", &fix->err), fix);
     assert_string_equal(claim_one(fix, "w1").id.text, claim.id.text);
 }
 

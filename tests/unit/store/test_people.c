@@ -30,7 +30,7 @@ static void a_client_is_put_found_and_replaced(void **state)
     admit(fix, client.tenant);
     assert_ok(store_client_put(fix->store, &client, &fix->err), fix);
     assert_true(client.id > 0 && client.tenant_id > 0);
-    assert_ok(store_client_limits(fix->store, client.id, 7, 70, &fix->err), fix);
+    assert_ok(store_client_limits(fix->store, client.id, 7, 70, "tester", &fix->err), fix);
     int64_t id = client.id;
     client = client_named("t", "one", "g1");
     snprintf(client.token_uri, sizeof(client.token_uri), "https://t2.example");
@@ -52,7 +52,7 @@ static void a_client_is_put_found_and_replaced(void **state)
     assert_code(store_client_find(fix->store, "t", "three", &found, &fix->err), ERR_NOT_FOUND);
     assert_code(store_client_find(fix->store, "u", NULL, &found, &fix->err), ERR_NOT_FOUND);
     assert_code(store_client_get(fix->store, 999, &found, &fix->err), ERR_NOT_FOUND);
-    assert_code(store_client_limits(fix->store, 999, 1, 1, &fix->err), ERR_NOT_FOUND);
+    assert_code(store_client_limits(fix->store, 999, 1, 1, "tester", &fix->err), ERR_NOT_FOUND);
     int count = 0;
     assert_ok(store_client_list(fix->store, count_rows, &count, &fix->err), fix);
     assert_int_equal(count, 2);
@@ -81,11 +81,11 @@ static void a_client_in_use_is_not_removed(void **state)
     struct store_client found;
     int64_t channel = make_channel(fix, "t", "c");
     int64_t client = get_channel(fix, channel).client_id;
-    assert_code(store_client_remove(fix->store, client, &fix->err), ERR_EXISTS);
+    assert_code(store_client_remove(fix->store, client, "tester", &fix->err), ERR_EXISTS);
     assert_ok(store_channel_remove(fix->store, channel, "tester", &fix->err), fix);
-    assert_ok(store_client_remove(fix->store, client, &fix->err), fix);
+    assert_ok(store_client_remove(fix->store, client, "tester", &fix->err), fix);
     assert_code(store_client_get(fix->store, client, &found, &fix->err), ERR_NOT_FOUND);
-    assert_code(store_client_remove(fix->store, client, &fix->err), ERR_NOT_FOUND);
+    assert_code(store_client_remove(fix->store, client, "tester", &fix->err), ERR_NOT_FOUND);
     assert_true(make_client(fix, "t") != client);
 }
 
