@@ -1,6 +1,7 @@
 /* The audit trail: written beside every change, in its transaction; never changed afterwards. */
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/text.h"
 #include "store/db_rows.h"
 #include "store/internal.h"
@@ -140,27 +141,49 @@ static void read_event(const struct db_stmt *stmt, struct store_event *ret)
     " e.lease_epoch, e.http_status, e.reason, e.message, e.request_id"                                       \
     " from event e left join tenant t on t.id = e.tenant_id left join channel c on c.id = e.channel_id"
 
-static int query_events(struct store *store, const char *job, struct db_stmt **ret, struct err *err)
+#define A_PAGE " order by e.id limit $2"
+
+static int query_events(struct store *store, const struct store_event_query *query, uint32_t max,
+                        struct db_stmt **ret, struct err *err)
 {
-    if (!job)
-        return db_query(store->db, SELECT_EVENT " order by e.id", DB_NO_ARGS, ret, err);
-    return db_query(store->db, SELECT_EVENT " where e.job_id = $1 and e.job_id <> '' order by e.id",
-                    DB_ARGS(DB_T(job)), ret, err);
+    struct db_value after = DB_I(query->after_id), limit = DB_I(max);
+    if (query->job)
+        return db_query(store->db,
+                        SELECT_EVENT " where e.id > $1 and e.job_id = $3 and e.job_id <> ''" A_PAGE,
+                        DB_ARGS(after, limit, DB_T(query->job)), ret, err);
+    return db_query(store->db, SELECT_EVENT " where e.id > $1" A_PAGE, DB_ARGS(after, limit), ret, err);
 }
 
+int store_event_page(struct store *store, const struct store_event_query *query, struct store_event *ret,
+                     uint32_t max, uint32_t *ret_count, struct err *err)
+{
+    AUTO_STMT struct db_stmt *stmt = NULL;
+    *ret_count = 0;
+    int rc = query_events(store, query, max, &stmt, err);
+    while (rc == 0 && *ret_count < max && (rc = db_next(stmt, err)) > 0) {
+        read_event(stmt, &ret[(*ret_count)++]);
+        rc = 0;
+    }
+    return rc < 0 ? rc : 0;
+}
+
+enum { EVENT_PAGE = 500 };
+
+/* Page by page: an audit trail grows for years, and Postgres hands over whole what it is asked for. */
 int store_event_list(struct store *store, const char *job,
                      int (*row)(void *ctx, const struct store_event *event), void *ctx, struct err *err)
 {
-    AUTO_STMT struct db_stmt *stmt = NULL;
-    int rc = query_events(store, job, &stmt, err);
-    if (rc < 0)
-        return rc;
-    while ((rc = db_next(stmt, err)) > 0) {
-        struct store_event event;
-        read_event(stmt, &event);
-        int answer = row(ctx, &event);
-        if (answer != 0)
-            return answer;
+    struct store_event_query query = {.job = job};
+    struct store_event *page = mem_alloc_array(EVENT_PAGE, sizeof(*page));
+    uint32_t count = EVENT_PAGE;
+    int rc = 0;
+    while (rc == 0 && count == EVENT_PAGE) {
+        rc = store_event_page(store, &query, page, EVENT_PAGE, &count, err);
+        for (uint32_t i = 0; i < count && rc == 0; i++)
+            rc = row(ctx, &page[i]);
+        if (count > 0)
+            query.after_id = page[count - 1].id;
     }
+    mem_free(page);
     return rc;
 }

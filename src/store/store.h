@@ -413,4 +413,12 @@ int store_event_list(struct store *store, const char *job,
                      int (*row)(void *ctx, const struct store_event *event), void *ctx,
                      struct err *err) MUST_CHECK;
 
+struct store_event_query {
+    const char *job;  /* NULL: any */
+    int64_t after_id; /* 0: from the first */
+};
+/* The next lines by id; fewer than `max`: that was all. */
+int store_event_page(struct store *store, const struct store_event_query *query, struct store_event *ret,
+                     uint32_t max, uint32_t *ret_count, struct err *err) MUST_CHECK;
+
 #endif
