@@ -5,7 +5,7 @@
 #include "base/buf.h"
 #include "core/job.h"
 #include "store/db.h"
-#include "store/schema.h"
+#include "store/store.h"
 
 static const char functions[] =
     "create function refuse() returns trigger language plpgsql as $guard$\n"

@@ -5,7 +5,7 @@
 #include "base/buf.h"
 #include "core/job.h"
 #include "store/db.h"
-#include "store/schema.h"
+#include "store/store.h"
 
 /* RAISE takes only a constant text, so every forbidden move has its own. */
 static void build_move_message(struct buf *sql, enum job_state from, enum job_state to)

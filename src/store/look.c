@@ -188,7 +188,9 @@ static const struct {
      "jobs of a channel of another tenant"},
     {"select count(*) from upload u join job j on j.id = u.job_id where u.last_byte_uploaded >= j.size_bytes",
      "uploads confirmed beyond their size"},
-    {"select count(*) from job j left join event e on e.job_id = j.id and e.job_id <> '' where e.id is null",
+    /* that of a job at its end may have been archived */
+    {"select count(*) from job j left join event e on e.job_id = j.id and e.job_id <> '' where e.id is null"
+     " and j.state not in ('completed', 'failed', 'cancelled')",
      "jobs without an audit trail"},
 };
 

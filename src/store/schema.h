@@ -6,10 +6,6 @@
 
 #include "store/db.h"
 
-/* A line of the audit trail is never removed before. The database has its copy: another age needs a
- * migration. */
-#define EVENT_KEPT_MS 2592000000 /* 30 days */
-
 /* One step from version N-1 to N; runs inside the transaction that also records N. */
 struct migration {
     const char *what;

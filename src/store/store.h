@@ -413,12 +413,18 @@ int store_event_list(struct store *store, const char *job,
                      int (*row)(void *ctx, const struct store_event *event), void *ctx,
                      struct err *err) MUST_CHECK;
 
+#define EVENT_KEPT_MS 2592000000 /* 30 days: no line is removed before, whoever asks */
 struct store_event_query {
-    const char *job;  /* NULL: any */
-    int64_t after_id; /* 0: from the first */
+    const char *job;       /* NULL: any */
+    int64_t after_id;      /* 0: from the first */
+    int64_t old_before_ms; /* not 0: of lines older than that those of no job, or of a job that came to its
+                              end before; any job */
 };
 /* The next lines by id; fewer than `max`: that was all. */
 int store_event_page(struct store *store, const struct store_event_query *query, struct store_event *ret,
                      uint32_t max, uint32_t *ret_count, struct err *err) MUST_CHECK;
+/* Removes lines that have been archived; younger ones than EVENT_KEPT_MS stay, and those of jobs that are not
+ * at their end. */
+int store_event_remove(struct store *store, const int64_t *ids, uint32_t count, struct err *err) MUST_CHECK;
 
 #endif
