@@ -1,6 +1,7 @@
 /* `audit`: the trail of who did what, and why. */
 #include <stdio.h>
 
+#include "cli/audit.h"
 #include "cli/families.h"
 #include "cli/output.h"
 
@@ -8,7 +9,7 @@ struct audit_walk {
     struct cli *cli;
 };
 
-static json_t *event_json(const struct store_event *event)
+json_t *audit_json(const struct store_event *event)
 {
     json_t *object =
         json_pack("{s:I, s:o, s:o, s:o, s:o, s:s, s:s}", "id", (json_int_t)event->id, "at",
@@ -57,7 +58,7 @@ static int on_event(void *ctx, const struct store_event *event)
 {
     struct audit_walk *walk = ctx;
     if (walk->cli->json)
-        out_json(event_json(event));
+        out_json(audit_json(event));
     else
         print_event(event);
     return 0;
@@ -79,11 +80,27 @@ static int run_audit(struct cli *cli, struct err *err)
     return code < 0 ? code : store_event_list(cli->store, *id ? id : NULL, on_event, &walk, err);
 }
 
+static const struct cli_option archive_options[] = {
+    {"before", "TIME", NULL, "Which lines are old, as 2026-11-01; needed."},
+    {"to", "FILE", NULL, "The file to write; needed."},
+    {NULL}};
+
 const struct cli_command audit_commands[] = {
     {.name = "audit",
      .arguments = "[ID]",
      .args_max = 1,
      .summary = "Print the audit trail, oldest first: of one job, or of everything.",
      .run = run_audit},
+    {.name = "audit archive",
+     .arguments = "",
+     .summary = "Move old lines of the audit trail to a file.",
+     .details =
+         "Lines older than --before go, at least 30 days old, of jobs that came to their end before it and "
+         "of no job. They are written as `audit --json` prints them; the file is on the disk before the "
+         "first "
+         "line is removed. Broken off, it goes on if it is given the same file again. The trail keeps a "
+         "line that tells how many went where, with the file's SHA-256.",
+     .options = archive_options,
+     .run = audit_archive},
     {NULL},
 };

@@ -171,9 +171,9 @@ static int read_command(struct cli *cli, int argc, char **argv, struct err *err)
     int words = is_family(argv[0]) && argc > 1 ? 2 : 1;
     snprintf(name, sizeof(name), "%s%s%s", argv[0], words == 2 ? " " : "", words == 2 ? argv[1] : "");
     cli->command = cli_command_find(name);
-    if (!cli->command)
-        return refuse_command(name, err);
-    return words;
+    if (!cli->command && (cli->command = cli_command_find(argv[0])))
+        words = 1; /* a family with a command of its own: "audit ID" beside "audit archive" */
+    return cli->command ? words : refuse_command(name, err);
 }
 
 static int check_arguments(const struct cli *cli, struct err *err)
