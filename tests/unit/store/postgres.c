@@ -144,6 +144,16 @@ static const char *template_database(PGconn *admin)
     return name;
 }
 
+struct store *postgres_open_as_owner(struct fixture *fix)
+{
+    char url[512];
+    struct store *store = NULL;
+    url_for(url, fix->postgres->database, OWNER);
+    assert_ok(store_open(url, STORE_USE, &store, &fix->err), fix);
+    fixture_set_clock(fix, store);
+    return store;
+}
+
 void postgres_admit(struct postgres *postgres, const char *role, const char *tenant)
 {
     char sql[256];

@@ -30,6 +30,8 @@ int postgres_run_sql(struct postgres *postgres, const char *sql, char message[25
  * rights of all groups: "every": it reaches all tenants; "member": those that it is admitted to. NULL: by the
  * superuser. */
 const char *postgres_roles(void);
+/* A second handle that reaches every tenant. */
+struct store *postgres_open_as_owner(struct fixture *fix);
 void postgres_admit(struct postgres *postgres, const char *role, const char *tenant);
 
 /* The URL of a database on that server; `role` NULL: the superuser, and no PgBouncer in between. */
