@@ -7,8 +7,8 @@
     tests/support/postgres.py [--bouncer] [--durable] [--roles every|member] run COMMAND...
 
 `run` starts a server unless $SLUICE_TEST_POSTGRES names the folder of one that runs, gives the command
-STORE_TEST_URL (where the store is to be found) and STORE_TEST_ADMIN_URL (the server itself, as a superuser),
-and ends with the command's exit code. `serve` starts one, prints its folder and runs until its standard input
+STORE_TEST_URL (where the store is to be found), STORE_TEST_ADMIN_URL (the server itself, as a superuser) and
+STORE_TEST_DATABASE (the name of a database that it may make; it is dropped), and ends with the command's exit code. `serve` starts one, prints its folder and runs until its standard input
 ends.
 
 Everything is in one new folder beneath $TMPDIR; the server listens on a socket in it and nowhere else. It never
@@ -263,7 +263,9 @@ def add_small_disk(cluster):
 # ---- commands
 
 def run(folder, options):
-    env = dict(os.environ, STORE_TEST_ADMIN_URL=url(folder, "{database}"), STORE_TEST_URL=url(folder, "{database}"))
+    database = f"test_{os.getpid()}"
+    env = dict(os.environ, STORE_TEST_ADMIN_URL=url(folder, "{database}"), STORE_TEST_URL=url(folder, "{database}"),
+               STORE_TEST_DATABASE=database)
     if options.roles:
         env["STORE_TEST_ROLES"] = options.roles
         env["STORE_TEST_URL"] = url(folder, "{database}", user=f"sluice_test_{options.roles}")
@@ -278,6 +280,8 @@ def run(folder, options):
         if bouncer:
             bouncer.kill()
             bouncer.wait()
+        if not options.own:
+            client("psql", "-X", "-q", "-d", url(folder, "postgres"), "-c", f"drop database if exists {database} (force)")
 
 
 def main():

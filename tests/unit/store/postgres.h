@@ -1,6 +1,6 @@
 /*
- * Tests on Postgres: a database for each test, copied from a template, on the server that
- * tests/support/postgres.py has started and told of in $STORE_TEST_ADMIN_URL.
+ * Tests on Postgres: a database for each program, $STORE_TEST_DATABASE, emptied for each test, on the server
+ * that tests/support/postgres.py has started and told of in $STORE_TEST_ADMIN_URL.
  *
  * Virtual time: in the test's database the function now_ms() is replaced by one that reads a table, and the
  * table is written before each statement for which the test's time has moved on.
@@ -17,9 +17,10 @@ struct postgres {
     PGconn *side;  /* in the test's */
     char database[32];
     int64_t clock_ms; /* what its now_ms() says */
+    bool is_spoilt;   /* by a test that changed more than rows: the next test gets a new one */
 };
 
-/* Makes the database and sets fix->url. */
+/* Makes or empties the database and sets fix->url. */
 struct postgres *postgres_setup(struct fixture *fix);
 void postgres_teardown(struct postgres *postgres); /* NULL is fine */
 void postgres_set_clock(struct store *store);

@@ -143,6 +143,7 @@ static void set_version(struct fixture *fix, int64_t version, int64_t compatible
     char sql[128], message[256];
     snprintf(sql, sizeof(sql), "insert into schema_version values (%lld, 'the future', %lld, 0)",
              (long long)version, (long long)compatible_from);
+    fix->postgres->is_spoilt = true;
     assert_int_equal(run_sql(fix, sql, message), 0);
 }
 
@@ -187,6 +188,7 @@ static int die_half_way(struct db *db, struct err *err)
 static int migrate_with(struct fixture *fix, int (*step)(struct db *db, struct err *err))
 {
     struct migration list[16];
+    fix->postgres->is_spoilt = true;
     for (int64_t i = 0; i < schema_version; i++)
         list[i] = schema_migrations[i];
     list[schema_version] = (struct migration){"the next", step, schema_version};
@@ -239,6 +241,7 @@ static void d10_a_lease_begins_when_it_is_written(void **state)
                                  "'%statement_timestamp%'"),
                      0); /* the test's own */
     char message[256];
+    fix->postgres->is_spoilt = true;
     assert_int_equal(run_sql(fix,
                              "create or replace function now_ms() returns bigint language sql stable as"
                              " 'select trunc(extract(epoch from statement_timestamp()) * 1000)::bigint'",

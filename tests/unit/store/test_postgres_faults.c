@@ -346,6 +346,7 @@ static void d05_disk_full_keeps_nothing_half(void **state)
     PQfinish(fix->postgres->side);
     snprintf(sql, sizeof(sql), "alter database %s set tablespace small", fix->postgres->database);
     postgres_must(fix->postgres->admin, sql);
+    fix->postgres->is_spoilt = true;
     fix->postgres->side = postgres_connection(fix->postgres->database);
     fixture_reopen(fix);
     postgres_must(fix->postgres->side, "create table ballast (x text) with (autovacuum_enabled = off)");

@@ -12,8 +12,9 @@
 static PGconn *another_service(struct fixture *fix)
 {
     PGconn *conn = postgres_connection(fix->postgres->database);
-    postgres_must(conn, "create schema if not exists theirs; set search_path = theirs;"
-                        " create table if not exists clip (id text, job text)");
+    postgres_must(conn,
+                  "create schema theirs; set search_path = theirs; create table clip (id text, job text)");
+    fix->postgres->is_spoilt = true;
     return conn;
 }
 
