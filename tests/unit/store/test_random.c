@@ -1,6 +1,6 @@
 /*
- * Random sequences of everything that the store does, against the model; after each step all rows are
- * compared. SLUICE_SEED replays one seed.
+ * Random sequences of everything that the store does, against the model; after each step (on Postgres, where
+ * it costs more than the step, after some) all rows are compared. SLUICE_SEED replays one seed.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,14 @@
 #include "fixture.h"
 #include "model.h"
 
-enum { STEPS = 1500, SEEDS = 6, POSTGRES_STEPS = 1000, POSTGRES_SEEDS = 2, DAY_LIMIT = 25 };
+enum {
+    STEPS = 1500,
+    SEEDS = 6,
+    POSTGRES_STEPS = 1000,
+    POSTGRES_SEEDS = 2,
+    POSTGRES_LOOKS = 5,
+    DAY_LIMIT = 25
+};
 
 struct run {
     struct fixture *fix;
@@ -430,8 +437,10 @@ static void run_seed(uint64_t seed)
             group(&run);
         else
             step(&run);
-        compare(&run);
+        if (!run.fix->postgres || run.step % POSTGRES_LOOKS == 0)
+            compare(&run);
     }
+    compare(&run);
     compare_ledgers(&run);
     fixture_teardown(&state);
 }
