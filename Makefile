@@ -4,7 +4,7 @@ SECONDS ?= 60
 SOAK_SECONDS ?= 300
 PREFIX ?= /usr/local
 
-.PHONY: all build test demo sim soak mutate fuzz tsan bench lint format install clean
+.PHONY: all build test demo sim soak mutate fuzz tsan bench lint format sbom reproducible install clean
 all: build
 
 build:
@@ -56,6 +56,13 @@ lint: build
 format:
 	@scripts/deps
 	@git ls-files -z '*.c' '*.h' | xargs -0 clang-format -i
+
+sbom: build
+	@scripts/sbom
+
+reproducible:
+	@scripts/deps build
+	@scripts/reproducible
 
 install: build
 	@meson install -C build
