@@ -35,6 +35,11 @@ static int add_tenants(struct db_stmt *stmt, const struct store_reach *reach, st
     return rc;
 }
 
+/* What is sought is the first entry of job_ready behind a place. Its whole order is asked for, so that no
+ * other index comes into question: one that begins with the same column would be walked through all the jobs
+ * that cannot be claimed. */
+#define READY_ORDER "region, channel_id, priority desc, id"
+
 /* Tenants with claimable jobs and $1 < id <= $2, the first $3 of them. */
 static int scan_tenants(struct store *store, const struct store_reach *reach, int64_t after, int64_t until,
                         struct turns *turns, struct err *err)
@@ -42,10 +47,11 @@ static int scan_tenants(struct store *store, const struct store_reach *reach, in
     AUTO_STMT struct db_stmt *stmt = NULL;
     int rc = db_query(store->db,
                       "with recursive walk (tenant_id, n) as ("
-                      " select min(tenant_id), 1 from job where claim_at_ms <= passed_ms and tenant_id > $1"
+                      " select (select tenant_id from job where claim_at_ms <= passed_ms and tenant_id > $1"
+                      "  order by tenant_id, " READY_ORDER " limit 1), 1"
                       " union all"
-                      " select (select min(j.tenant_id) from job j where j.claim_at_ms <= j.passed_ms"
-                      "  and j.tenant_id > walk.tenant_id), n + 1"
+                      " select (select tenant_id from job where claim_at_ms <= passed_ms"
+                      "  and tenant_id > walk.tenant_id order by tenant_id, " READY_ORDER " limit 1), n + 1"
                       " from walk where walk.tenant_id is not null and n < $3)"
                       " select t.id, t.name, s.served_seq, s.served_channel_id"
                       " from walk join tenant t on t.id = walk.tenant_id"
@@ -172,11 +178,12 @@ static int scan_regions(struct store *store, const struct db_rows *tenants, stru
     int rc = db_query_rows(store->db,
                            "select {r.n}, w.region {over rows n:int tenant:int}"
                            " (with recursive walk (region, n) as ("
-                           " select min(region), 1 from job where claim_at_ms <= passed_ms"
-                           "  and tenant_id = {r.tenant}"
+                           " select (select region from job where claim_at_ms <= passed_ms"
+                           "  and tenant_id = {r.tenant} order by tenant_id, " READY_ORDER " limit 1), 1"
                            " union all"
-                           " select (select min(j.region) from job j where j.claim_at_ms <= j.passed_ms"
-                           "  and j.tenant_id = {r.tenant} and j.region > walk.region), walk.n + 1"
+                           " select (select region from job where claim_at_ms <= passed_ms"
+                           "  and tenant_id = {r.tenant} and region > walk.region"
+                           "  order by tenant_id, " READY_ORDER " limit 1), walk.n + 1"
                            " from walk where walk.region is not null and walk.n < $3)"
                            " select region from walk where region is not null) as w",
                            tenants, DB_ARGS(DB_I(CLAIM_REGIONS_MAX)), &stmt, err);
@@ -240,11 +247,12 @@ static int scan_channels(struct store *store, const struct db_rows *parts, struc
         "select {r.n}, w.id, w.served_seq, w.is_open, w.milliplaces, w.rest_until_ms, now_ms()"
         " {over rows n:int tenant:int region:text after:int until:int}"
         " (with recursive walk (channel_id, n) as ("
-        " select min(channel_id), 1 from job where claim_at_ms <= passed_ms and tenant_id = {r.tenant}"
-        "  and region = {r.region} and channel_id > {r.after}"
+        " select (select channel_id from job where claim_at_ms <= passed_ms and tenant_id = {r.tenant}"
+        "  and region = {r.region} and channel_id > {r.after} order by tenant_id, " READY_ORDER " limit 1), 1"
         " union all"
-        " select (select min(j.channel_id) from job j where j.claim_at_ms <= j.passed_ms"
-        "  and j.tenant_id = {r.tenant} and j.region = {r.region} and j.channel_id > walk.channel_id),"
+        " select (select channel_id from job where claim_at_ms <= passed_ms"
+        "  and tenant_id = {r.tenant} and region = {r.region} and channel_id > walk.channel_id"
+        "  order by tenant_id, " READY_ORDER " limit 1),"
         "  walk.n + 1 from walk where walk.channel_id <= {r.until} and walk.n < $6)"
         " select h.id, s.served_seq, case when h.state = 'active' then 1 else 0 end as is_open,"
         "  s.milliplaces, s.rest_until_ms from walk join channel h on h.id = walk.channel_id"
