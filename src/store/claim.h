@@ -8,6 +8,8 @@ enum {
     CLAIM_PASS_MAX = 512,    /* jobs whose time has come that one claim notices */
     CLAIM_TENANTS_MAX = 256, /* tenants, and channels of one, that one claim looks at */
     CLAIM_CHANNELS_MAX = 256,
+    CLAIM_CHANNELS_TOTAL = 512, /* of all tenants that it takes from, but for */
+    CLAIM_CHANNELS_MIN = 8,     /* of each */
     CLAIM_REGIONS_MAX = 32,
 };
 

@@ -222,12 +222,12 @@ static bool has_channel(const struct tenant_turn *tenant, int64_t id)
     return false;
 }
 
-static void add_channel(struct tenant_turn *tenant, const struct db_stmt *stmt)
+static void add_channel(struct tenant_turn *tenant, const struct db_stmt *stmt, uint32_t max)
 {
-    if (tenant->channel_count == CLAIM_CHANNELS_MAX || has_channel(tenant, db_int(stmt, 1)))
+    if (tenant->channel_count == max || has_channel(tenant, db_int(stmt, 1)))
         return;
     if (!tenant->channels)
-        tenant->channels = mem_alloc_array(CLAIM_CHANNELS_MAX, sizeof(*tenant->channels));
+        tenant->channels = mem_alloc_array(max, sizeof(*tenant->channels));
     tenant->channels[tenant->channel_count++] =
         (struct channel_turn){.id = db_int(stmt, 1),
                               .served_seq = db_int(stmt, 2),
@@ -237,8 +237,8 @@ static void add_channel(struct tenant_turn *tenant, const struct db_stmt *stmt)
                                                       db_int(stmt, 6))};
 }
 
-/* Channels with claimable jobs of the tenants in their regions, `after` < id <= `until`, the first ones. */
-static int scan_channels(struct store *store, const struct db_rows *parts, struct turns *turns,
+/* Channels with claimable jobs of the tenants in their regions, `after` < id <= `until`, the first `max`. */
+static int scan_channels(struct store *store, const struct db_rows *parts, uint32_t max, struct turns *turns,
                          struct err *err)
 {
     AUTO_STMT struct db_stmt *stmt = NULL;
@@ -258,31 +258,40 @@ static int scan_channels(struct store *store, const struct db_rows *parts, struc
         "  s.milliplaces, s.rest_until_ms from walk join channel h on h.id = walk.channel_id"
         "  join turn s on s.tenant_id = {r.tenant} and s.channel_id = h.id"
         "  where walk.channel_id <= {r.until}) as w",
-        parts, DB_ARGS(DB_I(CLAIM_CHANNELS_MAX)), &stmt, err);
+        parts, DB_ARGS(DB_I(max)), &stmt, err);
     while (rc == 0 && (rc = db_next(stmt, err)) > 0) {
-        add_channel(&turns->tenants[db_int(stmt, 0)], stmt);
+        add_channel(&turns->tenants[db_int(stmt, 0)], stmt, max);
         rc = 0;
     }
     return rc;
 }
 
-/* The window moves on with every job served: it begins after the channel that was served last, and, where
- * that leaves room, goes on at the beginning. */
-static int scan_part(const struct claim *claim, struct turns *turns, bool is_beginning, struct err *err)
+static void add_parts(struct db_rows *parts, const struct tenant_turn *tenant, uint32_t n, int64_t after,
+                      int64_t until)
+{
+    for (uint32_t i = 0; i < tenant->regions.count; i++)
+        db_rows_add(parts, DB_ARGS(DB_I(n), DB_I(tenant->id), DB_T(tenant->regions.names[i]), DB_I(after),
+                                   DB_I(until)));
+}
+
+/* A window that begins after the channel that was served last, and goes on at the beginning: it moves on with
+ * every job served. All windows together are bounded; where many tenants are wanted, each gives few jobs. */
+static int find_channels(const struct claim *claim, struct turns *turns, struct err *err)
 {
     AUTO_ROWS struct db_rows parts = {.count = 0};
+    uint32_t wanted = 0;
     for (uint32_t i = 0; i < turns->count; i++) {
         const struct tenant_turn *tenant = &turns->tenants[i];
-        int64_t turn = tenant->served_channel_id;
-        if (!tenant->is_wanted || tenant->is_loaded || (is_beginning && turn == 0) ||
-            tenant->channel_count == CLAIM_CHANNELS_MAX)
+        if (!tenant->is_wanted || tenant->is_loaded)
             continue;
-        for (uint32_t n = 0; n < tenant->regions.count; n++)
-            db_rows_add(&parts,
-                        DB_ARGS(DB_I(i), DB_I(tenant->id), DB_T(tenant->regions.names[n]),
-                                DB_I(is_beginning ? 0 : turn), DB_I(is_beginning ? turn : INT64_MAX)));
+        wanted++;
+        add_parts(&parts, tenant, i, tenant->served_channel_id, INT64_MAX);
+        if (tenant->served_channel_id > 0)
+            add_parts(&parts, tenant, i, 0, tenant->served_channel_id);
     }
-    return scan_channels(claim->store, &parts, turns, err);
+    uint32_t max = wanted > 0 ? CLAIM_CHANNELS_TOTAL / wanted : 0;
+    max = max < CLAIM_CHANNELS_MIN ? CLAIM_CHANNELS_MIN : max > CLAIM_CHANNELS_MAX ? CLAIM_CHANNELS_MAX : max;
+    return scan_channels(claim->store, &parts, max, turns, err);
 }
 
 static int64_t count_of(const struct turns *turns, int64_t tenant, int64_t channel)
@@ -311,9 +320,7 @@ int turns_load(const struct claim *claim, struct turns *turns, struct err *err)
 {
     int rc = find_regions(claim, turns, err);
     if (rc == 0)
-        rc = scan_part(claim, turns, false, err);
-    if (rc == 0)
-        rc = scan_part(claim, turns, true, err);
+        rc = find_channels(claim, turns, err);
     for (uint32_t i = 0; i < turns->count && rc == 0; i++)
         if (turns->tenants[i].is_wanted && !turns->tenants[i].is_loaded)
             rc = finish_tenant(claim, turns, &turns->tenants[i], err);
