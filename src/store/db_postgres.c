@@ -200,6 +200,7 @@ static int roll_back(struct db_postgres *db, struct err *err)
 static int begin(struct db_postgres *db, struct err *err)
 {
     db->base.was_conflict = false; /* what comes is another transaction */
+    db->mark = (struct postgres_mark){.xid = ""};
     int rc = postgres_exec_text(db, db->begin_sql, err);
     db->has_begun = rc == 0;
     if (rc < 0) /* it may have begun half way */
@@ -220,7 +221,7 @@ static int control(struct db *base, enum db_verb verb, struct err *err)
     case DB_SAVEPOINT:
         return postgres_exec_text(db, "savepoint step", err);
     case DB_RELEASE:
-        return postgres_exec_text(db, "release savepoint step", err);
+        return postgres_release(db, err);
     case DB_UNDO:
         return postgres_exec_text(db, "rollback to savepoint step; release savepoint step", err);
     }

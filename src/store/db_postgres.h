@@ -15,6 +15,12 @@
 
 enum { OID_BYTEA = 17, OID_INT8 = 20, OID_TEXT = 25 };
 
+/* By what the server knows a transaction. */
+struct postgres_mark {
+    char xid[24]; /* "" : it has written nothing, or was not asked for it */
+    char timeline[9];
+};
+
 struct db_postgres {
     struct db base;
     PGconn *conn; /* NULL: there is none now */
@@ -23,7 +29,8 @@ struct db_postgres {
     char *begin_sql;     /* owned */
     bool waits_for_disk; /* a commit, without being told */
     int busy_ms, reply_ms;
-    int changed;    /* rows, by the last statement */
+    struct postgres_mark mark; /* of the present transaction */
+    int changed;               /* rows, by the last statement */
     bool has_begun; /* a transaction, that may have been lost with its connection since: then it only takes a
                        rollback */
 };
@@ -70,6 +77,7 @@ void postgres_build_arrays(const struct db_columns *columns, const struct db_row
 
 /* ---- db_postgres_commit.c ---- */
 
+int postgres_release(struct db_postgres *db, struct err *err) MUST_CHECK; /* the savepoint */
 /* Where the connection breaks meanwhile, a new one asks what became of it. */
 int postgres_commit(struct db_postgres *db, struct err *err) MUST_CHECK;
 

@@ -15,25 +15,29 @@
 
 enum { PAUSE_FIRST_MS = 20, PAUSE_MAX_MS = 500 };
 
-struct mark {
-    char xid[24]; /* "" : the transaction has written nothing */
-    char timeline[9];
-};
-
 #define TIMELINE "left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)"
 
-static int read_mark(struct db_postgres *db, struct mark *ret, struct err *err)
+#define SELECT_MARK "select pg_current_xact_id_if_assigned()::text, " TIMELINE
+
+/* Where the transaction has written nothing yet, it has no number. */
+static int read_mark(struct db_postgres *db, const char *sql, struct err *err)
 {
-    AUTO_STMT struct db_stmt *stmt = NULL;
-    int rc = db_query(&db->base, "select pg_current_xact_id_if_assigned()::text, " TIMELINE, DB_NO_ARGS,
-                      &stmt, err);
-    if (rc == 0)
-        rc = db_next(stmt, err);
-    if (rc > 0) {
-        text_copy(ret->xid, sizeof(ret->xid), db_text(stmt, 0));
-        text_copy(ret->timeline, sizeof(ret->timeline), db_text(stmt, 1));
+    PGresult *result;
+    int rc = postgres_exec(db, &(struct postgres_query){.sql = sql, .is_script = true}, &result, err);
+    if (rc == 0 && PQntuples(result) == 1 && !PQgetisnull(result, 0, 0)) {
+        text_copy(db->mark.xid, sizeof(db->mark.xid), PQgetvalue(result, 0, 0));
+        text_copy(db->mark.timeline, sizeof(db->mark.timeline), PQgetvalue(result, 0, 1));
     }
-    return rc < 0 ? rc : 0;
+    PQclear(result);
+    return rc;
+}
+
+/* The number stays the same to the transaction's end: asked for here, it needs no way of its own. */
+int postgres_release(struct db_postgres *db, struct err *err)
+{
+    if (db->mark.xid[0])
+        return postgres_exec_text(db, "release savepoint step", err);
+    return read_mark(db, "release savepoint step; " SELECT_MARK, err);
 }
 
 /* A transaction in which something failed is rolled back by a commit, which says so only in its tag. */
@@ -62,7 +66,7 @@ static enum outcome parse_outcome(const char *text)
 }
 
 /* 0 or an error that may pass; *ret is known then. */
-static int ask(struct db_postgres *db, const struct mark *mark, enum outcome *ret, struct err *err)
+static int ask(struct db_postgres *db, const struct postgres_mark *mark, enum outcome *ret, struct err *err)
 {
     AUTO_STMT struct db_stmt *stmt = NULL;
     int rc = db_query(&db->base, "select coalesce(pg_xact_status($1::text::xid8), ''), " TIMELINE,
@@ -84,7 +88,7 @@ static void pause_ms(int ms)
 }
 
 /* A server that is just starting again, or still at it, is asked until it knows. */
-static enum outcome find_outcome(struct db_postgres *db, const struct mark *mark)
+static enum outcome find_outcome(struct db_postgres *db, const struct postgres_mark *mark)
 {
     struct err ignored;
     enum outcome outcome = OUTCOME_OPEN;
@@ -100,7 +104,7 @@ static enum outcome find_outcome(struct db_postgres *db, const struct mark *mark
     }
 }
 
-static int resolve(struct db_postgres *db, const struct mark *mark, int rc, struct err *err)
+static int resolve(struct db_postgres *db, const struct postgres_mark *mark, int rc, struct err *err)
 {
     switch (find_outcome(db, mark)) {
     case OUTCOME_COMMITTED:
@@ -119,8 +123,7 @@ static int resolve(struct db_postgres *db, const struct mark *mark, int rc, stru
 
 int postgres_commit(struct db_postgres *db, struct err *err)
 {
-    struct mark mark = {.xid = ""};
-    int rc = read_mark(db, &mark, err);
+    int rc = db->mark.xid[0] ? 0 : read_mark(db, SELECT_MARK, err);
     bool was_sent = rc == 0;
     if (rc == 0)
         rc = send_commit(db, err);
@@ -129,5 +132,6 @@ int postgres_commit(struct db_postgres *db, struct err *err)
         return rc;
     }
     db->has_begun = !was_sent; /* a rollback is still to come */
+    struct postgres_mark mark = db->mark;
     return was_sent && mark.xid[0] ? resolve(db, &mark, rc, err) : rc;
 }
