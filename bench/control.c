@@ -73,28 +73,43 @@ static int64_t make_channel(struct store *store, uint64_t number)
     return login.channel.id;
 }
 
-static void add_job(struct store *store, uint64_t number, int64_t channel)
-{
-    struct err err = {0};
+/* A job with its own texts. */
+struct film {
     char key[64], title[64];
-    bool existed = false;
-    struct job_id id;
-    struct store_job_new job = {
+    struct store_job_new job;
+};
+
+static void make_film(struct film *film, uint64_t number, int64_t channel)
+{
+    film->job = (struct store_job_new){
         .channel_id = channel,
         .region = "",
         .storage_path = "/videos/film.mp4",
         .size_bytes = SIZE_BYTES,
         .fingerprint = "1:65536:0:0:0:0",
-        .title = title,
+        .title = film->title,
         .metadata = "{\"snippet\":{\"title\":\"film\"},\"status\":{\"privacyStatus\":\"private\"}}",
-        .idempotency_key = key,
+        .idempotency_key = film->key,
         .params_digest = "0123456789abcdef",
         .cdn_url = "",
         .who = "bench"};
-    snprintf(job.id.text, sizeof(job.id.text), "01BENCH%019" PRIu64, number);
-    snprintf(key, sizeof(key), "key%" PRIu64, number);
-    snprintf(title, sizeof(title), "film %" PRIu64, number);
-    MUST("add", store_job_add(store, &job, &id, &existed, &err));
+    snprintf(film->job.id.text, sizeof(film->job.id.text), "01BENCH%019" PRIu64, number);
+    snprintf(film->key, sizeof(film->key), "key%" PRIu64, number);
+    snprintf(film->title, sizeof(film->title), "film %" PRIu64, number);
+}
+
+/* As `sluice add` of so many files does it: in one transaction. */
+static void add_batch(struct store *store, uint64_t first, uint64_t count, const struct options *options,
+                      const int64_t *channels)
+{
+    static struct film films[ADD_BATCH];
+    static struct store_add_item items[ADD_BATCH];
+    struct err err = {0};
+    for (uint64_t i = 0; i < count; i++) {
+        make_film(&films[i], first + i, channels[(first + i) % options->channels]);
+        items[i].job = &films[i].job;
+    }
+    MUST("add", store_job_add_many(store, items, (uint32_t)count, &err));
 }
 
 static void add_jobs(const struct options *options)
@@ -107,12 +122,8 @@ static void add_jobs(const struct options *options)
     for (uint64_t i = 0; i < options->channels; i++)
         channels[i] = make_channel(store, i);
     MUST("commit", store_commit(store, &err));
-    for (uint64_t i = 0; i < options->jobs;) {
-        MUST("begin", store_begin(store, &err));
-        for (uint64_t end = i + ADD_BATCH; i < end && i < options->jobs; i++)
-            add_job(store, i, channels[i % options->channels]);
-        MUST("commit", store_commit(store, &err));
-    }
+    for (uint64_t i = 0; i < options->jobs; i += ADD_BATCH)
+        add_batch(store, i, options->jobs - i < ADD_BATCH ? options->jobs - i : ADD_BATCH, options, channels);
     mem_free(channels);
     store_close(store);
 }

@@ -254,7 +254,7 @@ static int refuse_conflict(struct submit *submit, const struct submit_item *item
     return ERR_EXISTS;
 }
 
-static int store_item(struct submit *submit, struct submit_item *item, struct err *err)
+static struct store_job_new make_job(const struct submit *submit, const struct submit_item *item)
 {
     unsigned char random[JOB_ID_RANDOM_BYTES];
     struct store_job_new job = {.channel_id = submit->channel.id,
@@ -271,23 +271,32 @@ static int store_item(struct submit *submit, struct submit_item *item, struct er
                                 .who = cli_who()};
     random_bytes(random, sizeof(random));
     job_id_make(clock_wall_ms(), random, &job.id);
-    int code = store_job_add(submit->cli->store, &job, &item->id, &item->existed, err);
-    return code == ERR_EXISTS ? refuse_conflict(submit, item, err) : code;
+    return job;
+}
+
+static int refuse_first(struct submit *submit, const struct store_add_item *adds, struct err *err)
+{
+    int i = 0;
+    while (i < submit->count - 1 && !adds[i].is_refused)
+        i++;
+    return adds[i].is_refused ? refuse_conflict(submit, &submit->items[i], err) : ERR_EXISTS;
 }
 
 static int store_all(struct submit *submit, struct err *err)
 {
-    struct store *store = submit->cli->store;
-    int code = store_begin(store, err);
-    if (code < 0)
-        return code;
-    for (int i = 0; i < submit->count && code == 0; i++)
-        code = store_item(submit, &submit->items[i], err);
-    if (code == 0)
-        code = store_commit(store, err);
-    if (code < 0)
-        store_rollback(store);
-    return code;
+    uint32_t count = (uint32_t)submit->count;
+    AUTO_FREE struct store_job_new *jobs = mem_alloc_array(count, sizeof(*jobs));
+    AUTO_FREE struct store_add_item *adds = mem_alloc_array(count, sizeof(*adds));
+    for (uint32_t i = 0; i < count; i++) {
+        jobs[i] = make_job(submit, &submit->items[i]);
+        adds[i].job = &jobs[i];
+    }
+    int code = store_job_add_many(submit->cli->store, adds, count, err);
+    for (uint32_t i = 0; i < count; i++) {
+        submit->items[i].id = adds[i].id;
+        submit->items[i].existed = adds[i].existed;
+    }
+    return code == ERR_EXISTS ? refuse_first(submit, adds, err) : code;
 }
 
 int submit_run(struct cli *cli, struct submit *ret, struct err *err)

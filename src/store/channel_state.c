@@ -73,15 +73,15 @@ void gates_add(struct channel_gate *gates, uint32_t *count, int64_t channel)
     ++*count;
 }
 
-const struct gate *gates_find(const struct channel_gate *gates, uint32_t count, int64_t channel)
+const struct channel_gate *gates_find(const struct channel_gate *gates, uint32_t count, int64_t channel)
 {
     uint32_t at = gates_seek(gates, count, channel);
-    return at < count && gates[at].channel_id == channel ? &gates[at].gate : NULL;
+    return at < count && gates[at].channel_id == channel ? &gates[at] : NULL;
 }
 
 #define SELECT_GATES                                                                                         \
-    "select h.state, h.until_ms, h.until_ms <= now_ms(), h.id from channel h {join rows id:int}"             \
-    " where h.id = {r.id} order by h.id"
+    "select h.state, h.until_ms, h.until_ms <= now_ms(), h.id, h.tenant_id, h.removed_at_ms from channel h"  \
+    " {join rows id:int} where h.id = {r.id} order by h.id"
 
 static int read_gates(struct store *store, const char *sql, struct channel_gate *gates, uint32_t count,
                       struct err *err)
@@ -94,7 +94,10 @@ static int read_gates(struct store *store, const char *sql, struct channel_gate 
     uint32_t found = 0;
     while (rc == 0 && (rc = db_next(stmt, err)) > 0) {
         int64_t channel = db_int(stmt, 3);
-        rc = parse_gate(stmt, channel, &gates[gates_seek(gates, count, channel)].gate, err);
+        struct channel_gate *gate = &gates[gates_seek(gates, count, channel)];
+        gate->tenant_id = db_int(stmt, 4);
+        gate->is_removed = db_int(stmt, 5) != 0;
+        rc = parse_gate(stmt, channel, &gate->gate, err);
         found++;
     }
     if (rc == 0 && found < count)

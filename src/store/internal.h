@@ -82,6 +82,8 @@ int do_keep_gate(struct store *store, int64_t channel, struct gate *ret, struct 
 struct channel_gate {
     int64_t channel_id;
     struct gate gate;
+    int64_t tenant_id;
+    bool is_removed;
 };
 int do_keep_gates(struct store *store, struct channel_gate *gates, uint32_t count,
                   struct err *err) MUST_CHECK;
@@ -89,7 +91,7 @@ int do_look_at_gates(struct store *store, struct channel_gate *gates, uint32_t c
                      struct err *err) MUST_CHECK;
 /* Puts a channel into such a list, if it is not there yet; `gates` has room for it. */
 void gates_add(struct channel_gate *gates, uint32_t *count, int64_t channel);
-const struct gate *gates_find(const struct channel_gate *gates, uint32_t count, int64_t channel);
+const struct channel_gate *gates_find(const struct channel_gate *gates, uint32_t count, int64_t channel);
 /* The same against everybody, if nobody has it already: 1: it is kept; 0: somebody is at it. */
 int do_take_gate(struct store *store, int64_t channel, struct gate *ret, struct err *err) MUST_CHECK;
 

@@ -197,6 +197,16 @@ struct store_job_new {
  * the channel's cause. */
 int store_job_add(struct store *store, const struct store_job_new *job, struct job_id *ret_id,
                   bool *ret_existed, struct err *err) MUST_CHECK;
+/* Several: all of them or none. ERR_EXISTS: those that `is_refused` have the keys of other jobs, whose ids
+ * they have then; the message is about the first. */
+struct store_add_item {
+    const struct store_job_new *job;
+    struct job_id id; /* returned, as the next two */
+    bool existed;
+    bool is_refused;
+};
+int store_job_add_many(struct store *store, struct store_add_item *items, uint32_t count,
+                       struct err *err) MUST_CHECK;
 
 /* A job as people see it. Texts belong to the row and live as long as the callback, or until
  * store_job_release(). */

@@ -216,7 +216,7 @@ static int follow_all(const struct write_batch *batch, struct err *err)
     for (uint32_t i = 0; i < batch->count && rc == 0; i++) {
         struct write_row *row = &batch->items[i].row;
         if (batch->items[i].is_live && needs_gate(row))
-            follow_channel(row, gates_find(gates, count, row->channel_id));
+            follow_channel(row, &gates_find(gates, count, row->channel_id)->gate);
     }
     return rc;
 }

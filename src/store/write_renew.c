@@ -69,7 +69,7 @@ static int look_at_channels(struct store *store, const struct renewed *renewed, 
         gates_add(gates, &gate_count, renewed[i].channel_id);
     int rc = do_look_at_gates(store, gates, gate_count, err);
     for (uint32_t i = 0; i < count && rc == 0; i++)
-        renewed[i].renewal->channel = gates_find(gates, gate_count, renewed[i].channel_id)->state;
+        renewed[i].renewal->channel = gates_find(gates, gate_count, renewed[i].channel_id)->gate.state;
     return rc;
 }
 

@@ -67,6 +67,54 @@ static void the_same_key_gives_the_same_job(void **state)
     assert_false(existed);
 }
 
+enum { MANY = 1100 }; /* more than one statement takes */
+
+/* Each second one of them belongs to the second channel. */
+static void make_many(struct store_job_new *jobs, struct store_add_item *items, const int64_t channels[2])
+{
+    static char names[MANY][16];
+    for (int i = 0; i < MANY; i++) {
+        snprintf(names[i], sizeof(names[i]), "M%05d", i);
+        jobs[i] = new_job(channels[i % 2], names[i]);
+        items[i].job = &jobs[i];
+    }
+}
+
+static void many_jobs_are_added_at_once_or_none(void **state)
+{
+    static struct store_job_new jobs[MANY];
+    static struct store_add_item items[MANY];
+    struct fixture *fix = *state;
+    int64_t channels[2] = {make_channel(fix, "t", "c"), make_channel(fix, "u", "c")};
+    set_channel(fix, channels[1], CHANNEL_PAUSED, 0);
+    make_many(jobs, items, channels);
+    struct store_job_new taken = new_job(channels[0], "TAKEN");
+    taken.idempotency_key = jobs[700].idempotency_key;
+    struct job_id taken_id = add(fix, &taken);
+    jobs[700].params_digest = "other";
+    assert_code(store_job_add_many(fix->store, items, MANY, &fix->err), ERR_EXISTS);
+    assert_true(items[700].is_refused);
+    assert_string_equal(items[700].id.text, taken_id.text);
+    assert_int_equal(number(fix, "select count(*) from job"), 1);
+    jobs[700].params_digest = taken.params_digest;
+    jobs[900].idempotency_key = jobs[900].storage_path; /* the same in one statement */
+    jobs[902].idempotency_key = jobs[900].storage_path;
+    assert_ok(store_job_add_many(fix->store, items, MANY, &fix->err), fix);
+    assert_true(items[700].existed);
+    assert_false(items[700].is_refused);
+    assert_string_equal(items[700].id.text, taken_id.text);
+    assert_false(items[900].existed);
+    assert_true(items[902].existed);
+    assert_string_equal(items[902].id.text, jobs[900].id.text);
+    assert_string_equal(items[699].id.text, jobs[699].id.text);
+    assert_int_equal(number(fix, "select count(*) from job where state = 'queued'"), MANY / 2 - 1);
+    assert_int_equal(number(fix, "select count(*) from job where cause = 'channel_paused'"), MANY / 2);
+    assert_int_equal(number(fix, "select count(*) from upload"), MANY - 1);
+    assert_int_equal(count_events(fix, NULL, "job added"), MANY - 1);
+    jobs[MANY - 1].channel_id = 99;
+    assert_code(store_job_add_many(fix->store, items, MANY, &fix->err), ERR_NOT_FOUND);
+}
+
 static void bad_jobs_are_refused(void **state)
 {
     struct fixture *fix = *state;
@@ -495,6 +543,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(an_added_job_is_there_whole),
         TEST(the_same_key_gives_the_same_job),
+        TEST(many_jobs_are_added_at_once_or_none),
         TEST(bad_jobs_are_refused),
         TEST(a_job_of_a_channel_that_may_not_be_sent_begins_held),
         TEST(a_job_is_found_by_an_unambiguous_prefix),

@@ -214,6 +214,13 @@ CALL(job_add)
     return store_job_add(STORE, &job, &id, &existed, ERR) == ERR_NOT_FOUND;
 }
 
+CALL(job_add_many)
+{
+    struct store_job_new job = new_job(b->channel, "NEW");
+    struct store_add_item item = {.job = &job};
+    return store_job_add_many(STORE, &item, 1, ERR) == ERR_NOT_FOUND;
+}
+
 CALL(job_find)
 {
     struct store_job job;
@@ -402,6 +409,7 @@ static const struct {
     {"token_get", token_get},
     {"token_set", token_set},
     {"job_add", job_add},
+    {"job_add_many", job_add_many},
     {"job_release", NULL},
     {"job_find", job_find},
     {"job_list", job_list},
