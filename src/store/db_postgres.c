@@ -15,6 +15,7 @@ enum { NUMBER_SIZE = 24 };
 
 struct postgres_stmt {
     char *sql;
+    struct postgres_name name;
     PGresult *result; /* NULL: not run */
     int row;          /* -1: before the first */
 };
@@ -83,10 +84,12 @@ static void set_param(struct params *params, size_t at, const struct db_value *v
     }
 }
 
-static int run(struct db_postgres *db, struct postgres_stmt *stmt, const struct postgres_query *query,
+static int run(struct db_postgres *db, struct postgres_stmt *stmt, struct postgres_query *query,
                struct err *err)
 {
-    int rc = postgres_exec(db, query, &stmt->result, err);
+    int rc = postgres_name(db, &stmt->name, query, err);
+    if (rc == 0)
+        rc = postgres_exec(db, query, &stmt->result, err);
     uint64_t changed = 0;
     if (rc == 0 && !parse_u64(PQcmdTuples(stmt->result), &changed))
         changed = 0;

@@ -1,9 +1,9 @@
 /*
  * Inside the Postgres driver: its connection, shared by the files that make it, use it and tell its errors.
  *
- * Nothing is kept in the session: no SET, no advisory lock of the session, no prepared statement by name. So
- * a transaction may run on any server connection, as PgBouncer's transaction mode hands them out, and a
- * connection that was lost loses no more than its transaction.
+ * Nothing that matters is kept in the session: no SET, no advisory lock of the session; prepared statements
+ * only where there is no pooler. So a transaction may run on any server connection, as PgBouncer's
+ * transaction mode hands them out, and a connection that was lost loses no more than its transaction.
  */
 #ifndef STORE_DB_POSTGRES_H
 #define STORE_DB_POSTGRES_H
@@ -29,6 +29,9 @@ struct db_postgres {
     char *begin_sql;     /* owned */
     bool waits_for_disk; /* a commit, without being told */
     int busy_ms, reply_ms;
+    uint32_t session;            /* counts the connections */
+    bool names_known, has_names; /* whether statements are kept by name on the present one */
+    uint32_t name_count;
     struct postgres_mark mark; /* of the present transaction */
     int changed;               /* rows, by the last statement */
     bool has_begun; /* a transaction, that may have been lost with its connection since: then it only takes a
@@ -38,7 +41,9 @@ struct db_postgres {
 /* What is sent at once: one statement with its values, or a script of several without. */
 struct postgres_query {
     const char *sql;
+    const char *name; /* of one that the server keeps; NULL: it goes out as it is */
     bool is_script;
+    bool is_preparation; /* only to be kept under its name */
     int count;
     const Oid *types;
     const char *const *values;
@@ -66,6 +71,20 @@ int postgres_wait(PGconn *conn, short events, int64_t end_mono_ms);
 int postgres_exec(struct db_postgres *db, const struct postgres_query *query, PGresult **ret,
                   struct err *err) MUST_CHECK;
 int postgres_exec_text(struct db_postgres *db, const char *sql, struct err *err) MUST_CHECK; /* a script */
+
+/* ---- db_postgres_named.c ---- */
+
+/* Of a statement; zeroed before its first use. */
+struct postgres_name {
+    char text[16];
+    uint32_t session; /* in which the server keeps it */
+    bool is_known;    /* it was used before: it comes again */
+};
+/* 1: the connection is the server's own; 0: there is a pooler in between. */
+int postgres_is_direct(struct db_postgres *db, struct err *err) MUST_CHECK;
+/* Before each use: lets the query go out by name where that is possible and worth it. */
+int postgres_name(struct db_postgres *db, struct postgres_name *name, struct postgres_query *query,
+                  struct err *err) MUST_CHECK;
 
 /* ---- db_postgres_rows.c ---- */
 

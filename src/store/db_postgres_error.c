@@ -20,6 +20,9 @@ static const struct fault faults[] = {
     {"40001", ERR_BUSY, true, "another transaction was in the way: try again"},
     {"40P01", ERR_BUSY, true, "another transaction was in the way: try again"},
     {"55P03", ERR_BUSY, true, "another transaction has it locked: try again"},
+    {"26000", ERR_BUSY, true, "the server has forgotten a statement: try again"},
+    {"42P05", ERR_BUSY, true, "the server has another statement of that name: try again"},
+    {"0A000", ERR_BUSY, true, "the tables have just been changed: try again"},
     {"42P01", ERR_STORE, false, "a table is not there: was the role's search_path changed?"},
     {"42501", ERR_STORE, false, "the login may not do this: docs/tenants.md says what each kind may"},
     {"53100", ERR_STORE, false,
@@ -58,6 +61,13 @@ static bool ends_connection(const char *state)
            strcmp(state, "25P03") == 0;
 }
 
+/* The session is not ours alone after all; or the tables were changed, and statements that are kept with
+ * them. */
+static bool ends_names(const char *state)
+{
+    return strcmp(state, "26000") == 0 || strcmp(state, "42P05") == 0 || strcmp(state, "0A000") == 0;
+}
+
 int postgres_error(struct db_postgres *db, const PGresult *result, struct err *err)
 {
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -67,6 +77,8 @@ int postgres_error(struct db_postgres *db, const PGresult *result, struct err *e
     const struct fault *fault = find_fault(state);
     db->base.was_conflict = fault->is_conflict;
     int rc = say(db, fault, text ? text : state, err);
+    if (ends_names(state))
+        db->has_names = false;
     if (ends_connection(state))
         postgres_disconnect(db);
     return rc;

@@ -72,6 +72,11 @@ static int send_query(PGconn *conn, const struct postgres_query *query)
 {
     if (query->is_script)
         return PQsendQuery(conn, query->sql);
+    if (query->is_preparation)
+        return PQsendPrepare(conn, query->name, query->sql, query->count, query->types);
+    if (query->name)
+        return PQsendQueryPrepared(conn, query->name, query->count, query->values, query->lengths,
+                                   query->formats, 1);
     return PQsendQueryParams(conn, query->sql, query->count, query->types, query->values, query->lengths,
                              query->formats, 1);
 }

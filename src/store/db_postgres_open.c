@@ -155,11 +155,14 @@ static int attempt_nth(struct db_postgres *db, int n, struct err *err)
     PGconn *conn = NULL;
     fill_settings(db, host, hostaddr, port, &settings);
     int rc = attempt(db, &settings, &conn, err);
-    if (rc == 0)
-        db->conn = conn;
-    else
+    if (rc < 0) {
         PQfinish(conn);
-    return rc;
+        return rc;
+    }
+    db->conn = conn;
+    db->session++;
+    db->names_known = false;
+    return 0;
 }
 
 /* A server that has ended the connection meanwhile has said so: better to know before something is sent. */
@@ -205,9 +208,11 @@ static const char look_sql[] =
     " current_setting('synchronous_commit') = 'off'";
 
 /* In a transaction's statements few rows of values meet large tables by their keys. Where the tables'
- * statistics are old, or not there yet, the planner would rather read whole tables: so a look into an index
- * is said to cost little. */
-#define PLANS "; set local random_page_cost = 0.1; set local jit = off"
+ * statistics are old, or not there yet, the planner would rather read whole tables or indexes, and a plan
+ * that is kept would stay so while the tables grow: so each row is looked up. */
+#define PLANS                                                                                                \
+    "; set local random_page_cost = 0.1; set local jit = off; set local enable_seqscan = off"                \
+    "; set local enable_hashjoin = off; set local enable_mergejoin = off"
 
 /* Other workers wait for the locks of a transaction whose worker is stopped or cut off: the server ends it.
  */

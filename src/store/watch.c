@@ -16,14 +16,6 @@ struct store_watch {
     char schema[NAME_SIZE]; /* another store in the same database tells on the same line */
 };
 
-/* A pooler answers with a number of its own for the session that there is not. */
-static int is_direct(struct store_watch *watch, struct err *err)
-{
-    int64_t pid = 0;
-    int rc = db_number(&watch->db->base, "select pg_backend_pid()", DB_NO_ARGS, &pid, err);
-    return rc < 0 ? rc : pid == PQbackendPID(watch->db->conn);
-}
-
 static int read_schema(struct store_watch *watch, struct err *err)
 {
     AUTO_STMT struct db_stmt *stmt = NULL;
@@ -38,7 +30,7 @@ static int read_schema(struct store_watch *watch, struct err *err)
 /* 1: it listens; 0: it would be in vain. */
 static int listen_to(struct store_watch *watch, struct err *err)
 {
-    int rc = is_direct(watch, err);
+    int rc = postgres_is_direct(watch->db, err);
     if (rc > 0)
         rc = read_schema(watch, err);
     if (rc <= 0)

@@ -87,6 +87,33 @@ static void d11_d01_a_connection_that_ends_inside_takes_its_transaction_with_it(
     assert_ok(try_add(fix, channel, "JOB4"), fix);
 }
 
+/* Statements that the session kept: it is another one behind a pooler that shows itself as the server. */
+static void d11_statements_that_the_server_has_forgotten_are_repeated(void **state)
+{
+    struct fixture *fix = *state;
+    int64_t channel = make_channel(fix, "t", "c");
+    for (int i = 0; i < 4; i++) {
+        char id[8];
+        snprintf(id, sizeof(id), "WARM%d", i);
+        assert_ok(try_add(fix, channel, id), fix);
+    }
+    assert_ok(db_script(fix->store->db, "deallocate all", &fix->err), fix);
+    assert_ok(try_add(fix, channel, "JOB1"), fix);
+    fixture_reopen(fix);
+    for (int i = 4; i < 8; i++) {
+        char id[8];
+        snprintf(id, sizeof(id), "WARM%d", i);
+        assert_ok(try_add(fix, channel, id), fix);
+    }
+    assert_ok(db_script(fix->store->db, "deallocate all", &fix->err), fix);
+    assert_ok(store_begin(fix->store, &fix->err), fix);
+    assert_code(try_add(fix, channel, "JOB2"), ERR_BUSY);
+    assert_true(store_was_conflict(fix->store)); /* the group is repeated as a whole */
+    store_rollback(fix->store);
+    assert_ok(try_add(fix, channel, "JOB2"), fix);
+    assert_int_equal(number(fix, "select count(*) from job"), 10);
+}
+
 static void x02_d11_a_transaction_that_is_left_alone_frees_its_locks(void **state)
 {
     struct fixture *fix = *state;
@@ -403,6 +430,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(d11_d01_a_connection_that_ended_is_made_anew),
         TEST(d11_d01_a_connection_that_ends_inside_takes_its_transaction_with_it),
+        TEST(d11_statements_that_the_server_has_forgotten_are_repeated),
         TEST(x02_d11_a_transaction_that_is_left_alone_frees_its_locks),
         TEST(d07_a_server_that_hangs_is_waited_for_and_left),
         TEST(d01_a_commit_that_was_made_is_found_to_be),
