@@ -23,8 +23,9 @@
  * 3. Until `max` jobs are leased: the tenant with the fewest leases, among equals the one served least
  *    recently; in it the channel with the fewest leases, among equals the one served least recently; in it
  * the first job by priority and id: one seek. A tenant's channels are found by a skip scan that begins after
- * the channel served last, at most CLAIM_CHANNELS_MAX: with more, the window moves on with every job served,
- * so every channel gets its turn.
+ * the channel served last, in a window wide enough for the jobs that are wanted, which is made wider, up to
+ * CLAIM_CHANNELS_MAX, where its channels give too few. It moves on with every job served, so every channel
+ * gets its turn.
  *    Several jobs are chosen in rounds of few statements, in the same order (claim_round.c).
  * 4. The lease: epoch + 1, state, owner and end, an audit line whose id is also the served_seq of channel and
  *    tenant.
@@ -190,7 +191,7 @@ static int do_claim(const struct claim *claim, uint32_t max, struct store_work *
 int store_claim(struct store *store, const char *worker, const struct store_reach *reach, uint32_t max,
                 int64_t lease_ms, struct store_work *ret_works, uint32_t *ret_count, struct err *err)
 {
-    struct claim claim = {.store = store, .worker = worker, .reach = reach, .lease_ms = lease_ms};
+    struct claim claim = {.store = store, .worker = worker, .reach = reach, .max = max, .lease_ms = lease_ms};
     *ret_count = 0;
     if (!worker[0])
         return err_set(err, ERR_INVALID, "a worker needs a name");

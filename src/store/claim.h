@@ -5,11 +5,10 @@
 #include "store/internal.h"
 
 enum {
-    CLAIM_PASS_MAX = 512,    /* jobs whose time has come that one claim notices */
-    CLAIM_TENANTS_MAX = 256, /* tenants, and channels of one, that one claim looks at */
-    CLAIM_CHANNELS_MAX = 256,
-    CLAIM_CHANNELS_TOTAL = 512, /* of all tenants that it takes from, but for */
-    CLAIM_CHANNELS_MIN = 8,     /* of each */
+    CLAIM_PASS_MAX = 512,     /* jobs whose time has come that one claim notices */
+    CLAIM_TENANTS_MAX = 256,  /* tenants that one claim looks at */
+    CLAIM_CHANNELS_MIN = 8,   /* channels of one that it looks at first, */
+    CLAIM_CHANNELS_MAX = 256, /* and where they give too little */
     CLAIM_REGIONS_MAX = 32,
 };
 
@@ -17,6 +16,7 @@ struct claim {
     struct store *store;
     const char *worker;
     const struct store_reach *reach;
+    uint32_t max;
     int64_t lease_ms;
 };
 
@@ -63,6 +63,8 @@ struct tenant_turn {
     struct regions regions;
     struct channel_turn *channels; /* owned */
     uint32_t channel_count;
+    uint32_t finished_count; /* of them, all is known */
+    uint32_t window;         /* as many channels were looked for */
     int64_t planned_leased, planned_seq;
     bool is_planned_out;
 };
@@ -88,6 +90,8 @@ void turns_release(struct turns *turns);
 /* Of the tenants that are wanted: regions of the reach and channels with claimable jobs in them, after the
  * one that was served last. */
 int turns_load(const struct claim *claim, struct turns *turns, struct err *err) MUST_CHECK;
+/* What was loaded of the tenant gives no more. true: it has more channels, which must be loaded. */
+bool turns_widen(struct tenant_turn *tenant);
 /* Whether a tenant's name is in "a,b"; "" names all. */
 bool reach_has_tenant(const struct store_reach *reach, const char *name);
 

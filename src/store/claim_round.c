@@ -91,7 +91,7 @@ static void plan_pick(const struct store_reach *reach, struct turns *turns, stru
                       uint32_t *count, struct missing *missing)
 {
     struct channel_turn *channel = tenant->is_loaded ? next_channel(reach, tenant) : NULL;
-    if (tenant->is_loaded && !channel) {
+    if (tenant->is_loaded && !channel && !turns_widen(tenant)) {
         tenant->is_planned_out = true;
         return;
     }
@@ -326,6 +326,8 @@ static enum pick pick_from(const struct store_reach *reach, struct turns *turns,
 {
     struct channel_turn *channel = tenant->is_loaded ? next_channel(reach, tenant) : NULL;
     if (!tenant->is_loaded)
+        return PICK_END;
+    if (!channel && turns_widen(tenant))
         return PICK_END;
     if (!channel) {
         tenant->is_done = true;

@@ -200,7 +200,7 @@ static int find_regions(const struct claim *claim, struct turns *turns, struct e
     AUTO_ROWS struct db_rows tenants = {.count = 0};
     for (uint32_t i = 0; i < turns->count; i++) {
         struct tenant_turn *tenant = &turns->tenants[i];
-        if (!tenant->is_wanted || tenant->is_loaded)
+        if (!tenant->is_wanted || tenant->is_loaded || tenant->regions.count > 0)
             continue;
         db_rows_add(&tenants, DB_ARGS(DB_I(i), DB_I(tenant->id)));
         if (reach->any_region)
@@ -222,12 +222,10 @@ static bool has_channel(const struct tenant_turn *tenant, int64_t id)
     return false;
 }
 
-static void add_channel(struct tenant_turn *tenant, const struct db_stmt *stmt, uint32_t max)
+static void add_channel(struct tenant_turn *tenant, const struct db_stmt *stmt)
 {
-    if (tenant->channel_count == max || has_channel(tenant, db_int(stmt, 1)))
+    if (tenant->channel_count == tenant->window || has_channel(tenant, db_int(stmt, 1)))
         return;
-    if (!tenant->channels)
-        tenant->channels = mem_alloc_array(max, sizeof(*tenant->channels));
     tenant->channels[tenant->channel_count++] =
         (struct channel_turn){.id = db_int(stmt, 1),
                               .served_seq = db_int(stmt, 2),
@@ -238,14 +236,14 @@ static void add_channel(struct tenant_turn *tenant, const struct db_stmt *stmt, 
 }
 
 /* Channels with claimable jobs of the tenants in their regions, `after` < id <= `until`, the first `max`. */
-static int scan_channels(struct store *store, const struct db_rows *parts, uint32_t max, struct turns *turns,
+static int scan_channels(struct store *store, const struct db_rows *parts, struct turns *turns,
                          struct err *err)
 {
     AUTO_STMT struct db_stmt *stmt = NULL;
     int rc = db_query_rows(
         store->db,
         "select {r.n}, w.id, w.served_seq, w.is_open, w.milliplaces, w.rest_until_ms, now_ms()"
-        " {over rows n:int tenant:int region:text after:int until:int}"
+        " {over rows n:int tenant:int region:text after:int until:int max:int}"
         " (with recursive walk (channel_id, n) as ("
         " select (select channel_id from job where claim_at_ms <= passed_ms and tenant_id = {r.tenant}"
         "  and region = {r.region} and channel_id > {r.after} order by tenant_id, " READY_ORDER " limit 1), 1"
@@ -253,14 +251,14 @@ static int scan_channels(struct store *store, const struct db_rows *parts, uint3
         " select (select channel_id from job where claim_at_ms <= passed_ms"
         "  and tenant_id = {r.tenant} and region = {r.region} and channel_id > walk.channel_id"
         "  order by tenant_id, " READY_ORDER " limit 1),"
-        "  walk.n + 1 from walk where walk.channel_id <= {r.until} and walk.n < $6)"
+        "  walk.n + 1 from walk where walk.channel_id <= {r.until} and walk.n < {r.max})"
         " select h.id, s.served_seq, case when h.state = 'active' then 1 else 0 end as is_open,"
         "  s.milliplaces, s.rest_until_ms from walk join channel h on h.id = walk.channel_id"
         "  join turn s on s.tenant_id = {r.tenant} and s.channel_id = h.id"
         "  where walk.channel_id <= {r.until}) as w",
-        parts, DB_ARGS(DB_I(max)), &stmt, err);
+        parts, DB_NO_ARGS, &stmt, err);
     while (rc == 0 && (rc = db_next(stmt, err)) > 0) {
-        add_channel(&turns->tenants[db_int(stmt, 0)], stmt, max);
+        add_channel(&turns->tenants[db_int(stmt, 0)], stmt);
         rc = 0;
     }
     return rc;
@@ -271,27 +269,51 @@ static void add_parts(struct db_rows *parts, const struct tenant_turn *tenant, u
 {
     for (uint32_t i = 0; i < tenant->regions.count; i++)
         db_rows_add(parts, DB_ARGS(DB_I(n), DB_I(tenant->id), DB_T(tenant->regions.names[i]), DB_I(after),
-                                   DB_I(until)));
+                                   DB_I(until), DB_I(tenant->window)));
+}
+
+static uint32_t count_unloaded(const struct turns *turns)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < turns->count; i++)
+        count += turns->tenants[i].is_wanted && !turns->tenants[i].is_loaded;
+    return count;
+}
+
+/* At first twice as many channels as jobs are wanted of a tenant, so that there is a choice. */
+static void open_window(const struct claim *claim, struct tenant_turn *tenant, uint32_t tenant_count)
+{
+    uint32_t size = tenant->window > 0 ? 4 * tenant->window : 2 * claim->max / tenant_count;
+    tenant->window = size < CLAIM_CHANNELS_MIN   ? CLAIM_CHANNELS_MIN
+                     : size > CLAIM_CHANNELS_MAX ? CLAIM_CHANNELS_MAX
+                                                 : size;
+    tenant->channels = mem_grow(tenant->channels, tenant->window, sizeof(*tenant->channels));
+}
+
+bool turns_widen(struct tenant_turn *tenant)
+{
+    if (tenant->channel_count < tenant->window || tenant->window == CLAIM_CHANNELS_MAX)
+        return false;
+    tenant->is_loaded = false;
+    return true;
 }
 
 /* A window that begins after the channel that was served last, and goes on at the beginning: it moves on with
- * every job served. All windows together are bounded; where many tenants are wanted, each gives few jobs. */
+ * every job served. */
 static int find_channels(const struct claim *claim, struct turns *turns, struct err *err)
 {
     AUTO_ROWS struct db_rows parts = {.count = 0};
-    uint32_t wanted = 0;
+    uint32_t tenant_count = count_unloaded(turns);
     for (uint32_t i = 0; i < turns->count; i++) {
-        const struct tenant_turn *tenant = &turns->tenants[i];
+        struct tenant_turn *tenant = &turns->tenants[i];
         if (!tenant->is_wanted || tenant->is_loaded)
             continue;
-        wanted++;
+        open_window(claim, tenant, tenant_count);
         add_parts(&parts, tenant, i, tenant->served_channel_id, INT64_MAX);
         if (tenant->served_channel_id > 0)
             add_parts(&parts, tenant, i, 0, tenant->served_channel_id);
     }
-    uint32_t max = wanted > 0 ? CLAIM_CHANNELS_TOTAL / wanted : 0;
-    max = max < CLAIM_CHANNELS_MIN ? CLAIM_CHANNELS_MIN : max > CLAIM_CHANNELS_MAX ? CLAIM_CHANNELS_MAX : max;
-    return scan_channels(claim->store, &parts, max, turns, err);
+    return scan_channels(claim->store, &parts, turns, err);
 }
 
 static int64_t count_of(const struct turns *turns, int64_t tenant, int64_t channel)
@@ -308,10 +330,11 @@ static int finish_tenant(const struct claim *claim, const struct turns *turns, s
 {
     int rc = 0;
     tenant->is_loaded = true;
-    for (uint32_t i = 0; i < tenant->channel_count && rc == 0; i++) {
-        tenant->channels[i].leased = count_of(turns, tenant->id, tenant->channels[i].id);
-        if (!tenant->channels[i].is_open)
-            rc = do_hold_stray_jobs(claim->store, tenant->channels[i].id, claim->worker, err);
+    for (; tenant->finished_count < tenant->channel_count && rc == 0; tenant->finished_count++) {
+        struct channel_turn *channel = &tenant->channels[tenant->finished_count];
+        channel->leased = count_of(turns, tenant->id, channel->id);
+        if (!channel->is_open)
+            rc = do_hold_stray_jobs(claim->store, channel->id, claim->worker, err);
     }
     return rc;
 }

@@ -100,6 +100,26 @@ static void every_one_of_many_channels_is_served(void **state)
                      CHANNELS);
 }
 
+/* The window that a claim looks at first has only channels that give nothing. */
+static void channels_that_give_nothing_do_not_hide_the_others(void **state)
+{
+    struct fixture *fix = *state;
+    enum { BLOCKED = 40 };
+    struct window shut = {.milliplaces = 0, .rest_until_ms = INT64_MAX / 2};
+    struct job_claim claims[4];
+    for (int i = 0; i < BLOCKED; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "s%02d", i);
+        int64_t channel = make_channel(fix, "t", name);
+        add_many(fix, channel, name, 1);
+        set_window(fix, channel, shut);
+    }
+    add_many(fix, make_channel(fix, "t", "open"), "o", 3);
+    assert_int_equal(claim_many(fix, "w1", 4, claims), 3);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(claims[i].id.text[0], 'o');
+}
+
 /* ---- reach ---- */
 
 static void a_worker_gets_its_own_region_and_jobs_without_one(void **state)
@@ -406,6 +426,7 @@ int main(void)
         TEST(a_batch_is_as_fair_as_single_claims),
         TEST(whoever_holds_less_goes_first),
         TEST(every_one_of_many_channels_is_served),
+        TEST(channels_that_give_nothing_do_not_hide_the_others),
         TEST(a_worker_gets_its_own_region_and_jobs_without_one),
         TEST(a_worker_gets_jobs_of_its_tenants_only),
         TEST(named_jobs_are_claimed_and_no_others),
