@@ -5,7 +5,8 @@
  * Many at once cost little more than one: a batch reads all its rows under their fences, works out the new
  * values here, and carries out each part for all its jobs in one statement (write_rows.c). A job is in a
  * batch once; of several writes to a job each next one is in a batch of its own. Where the database refuses
- * something, the batch is undone and each write done alone, so that the one that is wrong fails alone.
+ * something, the batch is undone and each write done alone, so that the one that is wrong fails alone; where
+ * quota is missing, it is undone and done again without the writes that would have taken it.
  *
  * A job that is given back while its channel may not be sent goes to the channel's hold instead of the queue,
  * so that what is claimable is always sendable.
@@ -145,8 +146,9 @@ static void check_all(const struct write_batch *batch)
 
 /* ---- the parts of a batch ---- */
 
-static int charge_all(const struct write_batch *batch, struct err *err)
+static int charge_all(const struct write_batch *batch, bool *ret_is_full, struct err *err)
 {
+    *ret_is_full = false;
     AUTO_FREE struct charge *charges = mem_alloc_array(batch->count, sizeof(*charges));
     AUTO_FREE struct one_write **charged = mem_alloc_array(batch->count, sizeof(struct one_write *));
     uint32_t count = 0;
@@ -163,12 +165,14 @@ static int charge_all(const struct write_batch *batch, struct err *err)
         if (charges[i].is_full) {
             charged[i]->item->result = WRITE_QUOTA_FULL;
             charged[i]->is_live = false;
+            *ret_is_full = true;
         }
     return rc;
 }
 
-/* What a worker found out about its channel or its client: rare, and one by one. */
-static int write_finding(const struct write_batch *batch, const struct one_write *one, struct err *err)
+/* What workers found out about their channels, then about clients: rare, and one by one. */
+static int write_channel_finding(const struct write_batch *batch, const struct one_write *one,
+                                 struct err *err)
 {
     const struct job_write *write = one->item->write;
     struct channel_change change = {.channel = one->row.channel_id,
@@ -176,10 +180,15 @@ static int write_finding(const struct write_batch *batch, const struct one_write
                                     .until_ms = write->channel_until_ms,
                                     .reason = write->note.message,
                                     .who = batch->worker};
-    int rc = write->set_channel ? do_channel_finding(batch->store, &change, err) : 0;
-    if (rc == 0 && write->spent != BUCKET_NONE)
-        rc = do_note_spent(batch->store, batch->worker, one->row.channel_id, write, err);
-    return rc;
+    return write->set_channel ? do_channel_finding(batch->store, &change, err) : 0;
+}
+
+static int write_client_finding(const struct write_batch *batch, const struct one_write *one, struct err *err)
+{
+    const struct job_write *write = one->item->write;
+    if (write->spent == BUCKET_NONE)
+        return 0;
+    return do_note_spent(batch->store, batch->worker, one->row.channel_id, write, err);
 }
 
 static int write_findings(const struct write_batch *batch, struct err *err)
@@ -187,7 +196,10 @@ static int write_findings(const struct write_batch *batch, struct err *err)
     int rc = 0;
     for (uint32_t i = 0; i < batch->count && rc == 0; i++)
         if (batch->items[i].is_live)
-            rc = write_finding(batch, &batch->items[i], err);
+            rc = write_channel_finding(batch, &batch->items[i], err);
+    for (uint32_t i = 0; i < batch->count && rc == 0; i++)
+        if (batch->items[i].is_live)
+            rc = write_client_finding(batch, &batch->items[i], err);
     return rc;
 }
 
@@ -256,16 +268,9 @@ static int write_parts(const struct write_batch *batch, struct err *err)
     return rc < 0 ? rc : batch_write_trail(batch, err);
 }
 
-/* STEP_UNDO: no write came through, nothing is to be kept. */
-static int do_batch(const struct write_batch *batch, struct err *err)
+static int write_all(const struct write_batch *batch, struct err *err)
 {
-    int rc = batch_read_rows(batch, err);
-    check_all(batch);
-    if (rc == 0)
-        rc = charge_all(batch, err);
-    if (rc < 0 || !is_any_live(batch))
-        return rc < 0 ? rc : STEP_UNDO;
-    rc = write_parts(batch, err);
+    int rc = write_parts(batch, err);
     if (rc == 0)
         rc = batch_write_jobs(batch, err);
     if (rc != ERR_EXISTS || batch->count > 1)
@@ -274,16 +279,51 @@ static int do_batch(const struct write_batch *batch, struct err *err)
     return STEP_UNDO;
 }
 
-/* ---- batches ---- */
-
-static int run_batch(const struct write_batch *batch, struct err *err)
+static int begin_batch(const struct write_batch *batch, struct err *err)
 {
     for (uint32_t i = 0; i < batch->count; i++) {
         struct store_write_item *item = batch->items[i].item;
         batch->items[i] = (struct one_write){.item = item};
         item->rc = 0;
     }
-    return STEP(batch->store, err, do_batch(batch, err));
+    int rc = batch_read_rows(batch, err);
+    check_all(batch);
+    return rc;
+}
+
+/* STEP_UNDO: no write came through, nothing is to be kept. */
+static int do_batch(const struct write_batch *batch, struct err *err)
+{
+    bool is_full;
+    int rc = begin_batch(batch, err);
+    if (rc == 0)
+        rc = charge_all(batch, &is_full, err);
+    if (rc < 0 || !is_any_live(batch))
+        return rc < 0 ? rc : STEP_UNDO;
+    return write_all(batch, err);
+}
+
+/* As if no bucket were full; *ret_is_full: one is, and nothing is kept. The clients' rows, which all workers
+ * charge, are then locked for no longer than it takes to commit. */
+static int do_batch_hopefully(const struct write_batch *batch, bool *ret_is_full, struct err *err)
+{
+    *ret_is_full = false;
+    int rc = begin_batch(batch, err);
+    if (rc < 0 || !is_any_live(batch))
+        return rc < 0 ? rc : STEP_UNDO;
+    rc = write_all(batch, err);
+    if (rc == 0)
+        rc = charge_all(batch, ret_is_full, err);
+    return rc == 0 && *ret_is_full ? STEP_UNDO : rc;
+}
+
+/* ---- batches ---- */
+
+static int run_batch(const struct write_batch *batch, struct err *err)
+{
+    bool is_full;
+    int rc = STEP(batch->store, err, do_batch_hopefully(batch, &is_full, err));
+    return rc == 0 && is_full ? STEP(batch->store, err, do_batch(batch, err)) : rc;
 }
 
 static bool is_refusal(int rc)
