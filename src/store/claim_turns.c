@@ -298,22 +298,32 @@ bool turns_widen(struct tenant_turn *tenant)
     return true;
 }
 
-/* A window that begins after the channel that was served last, and goes on at the beginning: it moves on with
- * every job served. */
-static int find_channels(const struct claim *claim, struct turns *turns, struct err *err)
+static int scan_part(const struct claim *claim, struct turns *turns, bool is_beginning, struct err *err)
 {
     AUTO_ROWS struct db_rows parts = {.count = 0};
-    uint32_t tenant_count = count_unloaded(turns);
     for (uint32_t i = 0; i < turns->count; i++) {
-        struct tenant_turn *tenant = &turns->tenants[i];
+        const struct tenant_turn *tenant = &turns->tenants[i];
+        bool has_room = tenant->channel_count < tenant->window;
         if (!tenant->is_wanted || tenant->is_loaded)
             continue;
-        open_window(claim, tenant, tenant_count);
-        add_parts(&parts, tenant, i, tenant->served_channel_id, INT64_MAX);
-        if (tenant->served_channel_id > 0)
+        if (!is_beginning)
+            add_parts(&parts, tenant, i, tenant->served_channel_id, INT64_MAX);
+        else if (has_room && tenant->served_channel_id > 0)
             add_parts(&parts, tenant, i, 0, tenant->served_channel_id);
     }
     return scan_channels(claim->store, &parts, turns, err);
+}
+
+/* A window begins after the channel that was served last and, where that leaves room, goes on at the
+ * beginning: it moves on with every job served. */
+static int find_channels(const struct claim *claim, struct turns *turns, struct err *err)
+{
+    uint32_t tenant_count = count_unloaded(turns);
+    for (uint32_t i = 0; i < turns->count; i++)
+        if (turns->tenants[i].is_wanted && !turns->tenants[i].is_loaded)
+            open_window(claim, &turns->tenants[i], tenant_count);
+    int rc = scan_part(claim, turns, false, err);
+    return rc < 0 ? rc : scan_part(claim, turns, true, err);
 }
 
 static int64_t count_of(const struct turns *turns, int64_t tenant, int64_t channel)
