@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "core/job.h"
 #include "store/db.h"
+#include "store/schema.h"
 #include "store/store.h"
 
 /* RAISE takes only a constant text, so every forbidden move has its own. */
@@ -72,12 +73,5 @@ void db_sqlite_build_guards(struct buf *sql)
 
 void db_sqlite_build_views(struct buf *sql)
 {
-    buf_puts(sql, "create view sluice_backlog as select region,"
-                  " count(*) filter (where claim_at_ms <= max(passed_ms, " SQLITE_NOW ")) as runnable,"
-                  " coalesce(sum(size_bytes) filter (where claim_at_ms <= max(passed_ms, " SQLITE_NOW ")), 0)"
-                  " as runnable_bytes,"
-                  " count(*) filter (where lease_owner = '' and (claim_at_ms is null or"
-                  "  claim_at_ms > max(passed_ms, " SQLITE_NOW "))) as blocked"
-                  " from job where state in ('queued', 'uploading', 'waiting', 'held', 'finishing')"
-                  " group by region;");
+    schema_build_backlog(sql, SQLITE_NOW, "max(j.passed_ms, " SQLITE_NOW ")");
 }

@@ -44,17 +44,21 @@ int store_depth_list(struct store *store, int (*row)(void *ctx, const struct sto
 /* Jobs are looked up by channel and state, so that those at their end are not walked, and counted in the
  * order of the index. */
 static const char queue_sql[] =
-    "select t.name, g.region, g.state, g.cause, cast(sum(g.n) as bigint), cast(sum(g.bytes) as bigint) from"
+    "select t.name, g.region, g.state, g.cause, cast(sum(g.n) as bigint), cast(sum(g.bytes) as bigint),"
+    " case when g.state = 'queued' and s.milliplaces < 1000 then 1 else 0 end as rests from"
     " (select channel_id, state, cause, region, count(*) as n, sum(size_bytes) as bytes from job"
     "  where channel_id in (select id from channel)"
     "  and state in ('queued', 'uploading', 'waiting', 'held', 'finishing')"
     "  group by channel_id, state, cause, region) as g"
     " join channel h on h.id = g.channel_id join tenant t on t.id = h.tenant_id"
-    " group by t.name, g.region, g.state, g.cause order by t.name, g.region, g.state, g.cause";
+    " join turn s on s.tenant_id = h.tenant_id and s.channel_id = h.id"
+    " group by t.name, g.region, g.state, g.cause, rests order by t.name, g.region, g.state, g.cause, rests";
 
 static int read_queue(const struct db_stmt *stmt, struct store_queue *ret, struct err *err)
 {
-    *ret = (struct store_queue){.count = (uint64_t)db_int(stmt, 4), .bytes = (uint64_t)db_int(stmt, 5)};
+    *ret = (struct store_queue){.count = (uint64_t)db_int(stmt, 4),
+                                .bytes = (uint64_t)db_int(stmt, 5),
+                                .rests = db_int(stmt, 6) != 0};
     copy_text(ret->tenant, db_text(stmt, 0));
     copy_text(ret->region, db_text(stmt, 1));
     if (!job_state_parse(db_text(stmt, 2), &ret->state) || !job_cause_parse(db_text(stmt, 3), &ret->cause))

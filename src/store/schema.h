@@ -23,4 +23,7 @@ int migrate(struct db *db, const struct migration *migrations, int64_t count, st
 /* ERR_SCHEMA unless the store has that version, or a newer one that it may be used in. */
 int migrate_check(struct db *db, int64_t wanted, struct err *err) MUST_CHECK;
 
+/* The view sluice_backlog; SQL for the time, and for the time as far as a job (`j`) has come. */
+void schema_build_backlog(struct buf *sql, const char *now, const char *job_now);
+
 #endif

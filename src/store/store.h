@@ -372,6 +372,7 @@ struct store_queue {
     char tenant[NAME_SIZE], region[NAME_SIZE];
     enum job_state state;
     enum job_cause cause;
+    bool rests; /* queued, but the windows of their channels are closed (core/window.h) */
     uint64_t count;
     uint64_t bytes;
 };

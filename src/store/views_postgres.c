@@ -4,6 +4,7 @@
  */
 #include "base/buf.h"
 #include "store/db.h"
+#include "store/schema.h"
 
 static const char views[] =
     "create function ms_time(ms bigint) returns timestamptz language sql immutable parallel safe as"
@@ -31,13 +32,7 @@ static const char views[] =
     "create view quota_view as select t.name as tenant, c.name as client, h.name as channel, q.bucket,"
     " date '1970-01-01' + q.pacific_day::int as pacific_day, q.used from quota q"
     " join client c on c.id = q.client_id join tenant t on t.id = q.tenant_id"
-    " left join channel h on h.id = q.channel_id;\n"
-
-    "create view sluice_backlog as select region,"
-    " count(*) filter (where claim_at_ms <= now_ms()) as runnable,"
-    " (coalesce(sum(size_bytes) filter (where claim_at_ms <= now_ms()), 0))::bigint as runnable_bytes,"
-    " count(*) filter (where lease_owner = '' and (claim_at_ms is null or claim_at_ms > now_ms())) as blocked"
-    " from job where state in ('queued', 'uploading', 'waiting', 'held', 'finishing') group by region;\n";
+    " left join channel h on h.id = q.channel_id;\n";
 
 /* 26 letters of Crockford's base 32: ten of the time, sixteen at random. */
 static const char id_sql[] =
@@ -142,6 +137,7 @@ static const char add_sql[] =
 void db_postgres_build_views(struct buf *sql)
 {
     buf_puts(sql, views);
+    schema_build_backlog(sql, "now_ms()", "now_ms()");
     buf_puts(sql, id_sql);
     buf_puts(sql, metadata_sql);
     buf_puts(sql, add_sql);

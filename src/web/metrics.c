@@ -189,13 +189,17 @@ static const struct queue *queue_of(const struct sample *sample, const struct vi
     return is_stale ? &none : view->queue;
 }
 
+static const char *queue_cause(const struct store_queue *queue)
+{
+    return queue->rests ? "resting" : job_cause_text(queue->cause);
+}
+
 static void write_queue_depth(const struct sample *sample, const struct view *view)
 {
     const struct queue *queue = queue_of(sample, view);
     for (uint32_t i = 0; i < queue->depth_count; i++) {
         const struct store_queue *at = &queue->depths[i];
-        put(sample, LABELS(at->region, at->tenant, job_state_text(at->state), job_cause_text(at->cause)),
-            at->count);
+        put(sample, LABELS(at->region, at->tenant, job_state_text(at->state), queue_cause(at)), at->count);
     }
 }
 
@@ -204,8 +208,7 @@ static void write_queue_bytes(const struct sample *sample, const struct view *vi
     const struct queue *queue = queue_of(sample, view);
     for (uint32_t i = 0; i < queue->depth_count; i++) {
         const struct store_queue *at = &queue->depths[i];
-        put(sample, LABELS(at->region, at->tenant, job_state_text(at->state), job_cause_text(at->cause)),
-            at->bytes);
+        put(sample, LABELS(at->region, at->tenant, job_state_text(at->state), queue_cause(at)), at->bytes);
     }
 }
 
@@ -353,7 +356,8 @@ const struct metric metrics[] = {
 
     {"sluice_queue_depth", METRIC_GAUGE, "region tenant state cause",
      "Jobs of the whole store that are not done. Every worker of a store tells the same: take the maximum, not "
-     "the sum. Region empty: any worker may take them.",
+     "the sum. Region empty: any worker may take them. Cause: what they are held for; of queued ones "
+     "`resting`, if their channel takes no more for a while after failures; empty: workers can take them.",
      .write = write_queue_depth},
     {"sluice_queue_bytes", METRIC_GAUGE, "region tenant state cause", "The size of their files.",
      .write = write_queue_bytes},

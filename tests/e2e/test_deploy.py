@@ -337,6 +337,26 @@ def test_the_query_counts_what_could_be_worked_on():
         sluice.configure(store=cluster.new_database())
         sluice.ok("init")
         assert cluster.sql(trigger["metadata"]["query"], "sluice1") == "0"
+        cluster.sql(JOBS, "sluice1")
+        assert cluster.sql(trigger["metadata"]["query"], "sluice1") == "3"
+
+
+# Work for the pods of `eu`: one job that is free, one without a region, one under way. None: held; another region's; those of
+# a channel that rests.
+JOBS = """
+insert into tenant overriding system value values (1, 't', 0);
+insert into client overriding system value values (1, 1, 'c', '', null, '', '', '', 1, 1, 0);
+insert into channel (id, tenant_id, client_id, name, yt_channel_id, added_at_ms)
+  overriding system value values (1, 1, 1, 'h', 'UC1', 0),
+  (2, 1, 1, 'dead', 'UC2', 0);
+insert into turn (tenant_id, channel_id, milliplaces, rest_until_ms) values (1, 1, 5000, 0), (1, 2, 0, now_ms() + 300000);
+insert into job (id, tenant_id, channel_id, region, state, cause, size_bytes, added_at_ms, changed_at_ms, storage_path,
+  fingerprint, title, idempotency_key, params_digest, metadata)
+  select n, 1, channel, region, state, cause, 1, 0, 0, '', '', '', n, '', '' from (values ('A', 1, 'eu', 'queued', ''),
+    ('B', 1, '', 'queued', ''), ('C', 1, 'eu', 'queued', ''), ('D', 1, 'eu', 'held', 'ambiguous'), ('E', 1, 'us', 'queued', ''),
+    ('F', 2, 'eu', 'queued', '')) as j (n, channel, region, state, cause);
+update job set state = 'uploading', lease_owner = 'w', lease_until_ms = now_ms() + 45000 where id = 'C';
+"""
 
 
 # ---- Prometheus' rules

@@ -533,7 +533,41 @@ static void the_backlog_tells_what_can_be_worked_off(void **state)
     assert_int_equal(number(fix, "select runnable from sluice_backlog where region = ''"), 1);
     assert_int_equal(number(fix, "select runnable_bytes from sluice_backlog where region = ''"), 1000);
     assert_int_equal(number(fix, "select blocked from sluice_backlog where region = ''"), 4);
+    assert_int_equal(number(fix, "select under_way from sluice_backlog where region = ''"), 1);
     assert_int_equal(number(fix, "select runnable from sluice_backlog where region = 'eu'"), 1);
+    assert_int_equal(number(fix, "select under_way from sluice_backlog where region = 'eu'"), 0);
+}
+
+static void assert_backlog(struct fixture *fix, int64_t runnable, int64_t blocked, int64_t under_way)
+{
+    assert_int_equal(number(fix, "select runnable from sluice_backlog"), runnable);
+    assert_int_equal(number(fix, "select blocked from sluice_backlog"), blocked);
+    assert_int_equal(number(fix, "select under_way from sluice_backlog"), under_way);
+}
+
+/* More workers would not help a channel that takes nothing for a while. */
+static void l02_jobs_of_a_channel_that_rests_are_no_work_for_more_workers(void **state)
+{
+    struct fixture *fix = *state;
+    struct kept_queues kept = {.count = 0};
+    int64_t good = make_channel(fix, "t", "good"), dead = make_channel(fix, "t", "dead");
+    add_many(fix, good, "A", 2);
+    add_many(fix, dead, "B", 5);
+    assert_backlog(fix, 7, 0, 0);
+    set_window(fix, dead, (struct window){.milliplaces = 0, .rest_until_ms = INT64_MAX});
+    assert_backlog(fix, 2, 5, 0);
+    assert_int_equal(number(fix, "select runnable_bytes from sluice_backlog"), 2000);
+    assert_ok(store_queue_list(fix->store, keep_queue, &kept, &fix->err), fix);
+    assert_int_equal(kept.count, 2);
+    assert_queue(&kept.items[0], "t", "", JOB_QUEUED, CAUSE_NONE, 2);
+    assert_queue(&kept.items[1], "t", "", JOB_QUEUED, CAUSE_NONE, 5);
+    assert_true(!kept.items[0].rests && kept.items[1].rests);
+    set_window(fix, dead, (struct window){.milliplaces = 0, .rest_until_ms = 1}); /* one may try */
+    assert_backlog(fix, 3, 4, 0);
+    assert_int_equal(claim_many(fix, "w1", 7, (struct job_claim[7]){{.tenant_id = 0}}), 3);
+    assert_backlog(fix, 0, 4, 3);
+    set_window(fix, dead, window_new());
+    assert_backlog(fix, 4, 0, 3);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -559,6 +593,7 @@ int main(void)
         TEST(every_move_has_its_audit_line),
         TEST(depth_is_counted_by_state_and_cause),
         TEST(the_backlog_tells_what_can_be_worked_off),
+        TEST(l02_jobs_of_a_channel_that_rests_are_no_work_for_more_workers),
         TEST(the_queue_is_counted_over_channels_without_what_is_done),
     };
     return RUN_UNIT_TESTS(tests);

@@ -114,6 +114,17 @@ static void label_values_are_escaped(void **state)
         "cause=\"quota\"} 12");
 }
 
+static void what_rests_is_told_from_what_can_be_taken(void **state)
+{
+    (void)state;
+    put_queue("t", NOW);
+    view->queue->depths[0] =
+        (struct store_queue){.tenant = "t", .region = "eu", .state = JOB_QUEUED, .rests = true, .count = 5};
+    assert_line("sluice_queue_depth{region=\"eu\",tenant=\"t\",state=\"queued\",cause=\"resting\"} 5");
+    view->queue->depths[0].rests = false;
+    assert_line("sluice_queue_depth{region=\"eu\",tenant=\"t\",state=\"queued\",cause=\"\"} 5");
+}
+
 static void the_queue_shows_its_age(void **state)
 {
     (void)state;
@@ -155,13 +166,10 @@ static void a_view_goes_with_the_last_who_holds_it(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(names_are_ours_and_of_their_kind),
-        TEST(counters_are_told_as_they_are),
-        TEST(a_histogram_is_cumulative_and_in_seconds),
-        TEST(label_values_are_escaped),
-        TEST(the_queue_shows_its_age),
-        TEST(a_queue_from_long_ago_or_none_is_left_out),
-        TEST(a_view_goes_with_the_last_who_holds_it),
+        TEST(names_are_ours_and_of_their_kind),          TEST(counters_are_told_as_they_are),
+        TEST(a_histogram_is_cumulative_and_in_seconds),  TEST(label_values_are_escaped),
+        TEST(what_rests_is_told_from_what_can_be_taken), TEST(the_queue_shows_its_age),
+        TEST(a_queue_from_long_ago_or_none_is_left_out), TEST(a_view_goes_with_the_last_who_holds_it),
     };
     return RUN_UNIT_TESTS(tests);
 }
