@@ -141,6 +141,31 @@ bool text_copy(char *ret, size_t size, const char *text)
     return fits;
 }
 
+/* Whether a letter begins here whose last bytes are missing. */
+static bool is_cut(const char *text, size_t len)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    size_t size = s[0] >= 0xF0 ? 4 : s[0] >= 0xE0 ? 3 : s[0] >= 0xC0 ? 2 : 1;
+    size_t follow = 1;
+    while (follow < len && (s[follow] & 0xC0) == 0x80)
+        follow++;
+    return len < size && follow == len;
+}
+
+void text_mend(char *text)
+{
+    size_t len = strlen(text), at = 0;
+    uint32_t point;
+    while (at < len) {
+        size_t size = utf8_decode(text + at, len - at, &point);
+        if (size == 0 && is_cut(text + at, len - at))
+            text[len = at] = '\0';
+        else if (size == 0)
+            text[at] = '?';
+        at += size ? size : 1;
+    }
+}
+
 bool text_starts_with(const char *text, const char *prefix)
 {
     return strncmp(text, prefix, strlen(prefix)) == 0;

@@ -29,6 +29,8 @@ void text_base64url(char *ret, const void *data, size_t len);
 /* Copies at most size-1 bytes, cutting at a code point boundary; always terminates. Returns whether all
  * fitted. */
 bool text_copy(char *ret, size_t size, const char *text);
+/* Makes it valid UTF-8: a letter that is cut at the end goes, other bytes that are none become '?'. */
+void text_mend(char *text);
 bool text_starts_with(const char *text, const char *prefix);
 /* Whether `name` is in "a,b". */
 bool text_list_has(const char *list, const char *name);

@@ -295,7 +295,10 @@ static int change_from(struct store *store, const struct channel_change *change,
                        enum channel_state from, struct err *err)
 {
     struct channel_change full = *change;
-    full.reason = change->reason ? change->reason : "";
+    char reason[MESSAGE_SIZE];
+    copy_text(reason, change->reason ? change->reason : "");
+    text_mend(reason); /* others' words: Postgres would refuse bytes that are no UTF-8, and the change */
+    full.reason = reason;
     full.who = change->who ? change->who : "";
     full.until_ms = change->state == CHANNEL_LIMITED ? change->until_ms : 0;
     int rc = write_state(store, &full, tenant, from, err);

@@ -13,10 +13,18 @@ static const char *or_empty(const char *text)
     return text ? text : "";
 }
 
-static void add_line(struct db_rows *rows, const struct trail *trail)
+/* Others' words, perhaps cut: with bytes that are no UTF-8 Postgres would refuse the line and its write. */
+static struct audit_note mended(const struct audit_note *note)
 {
-    static const struct audit_note no_note;
-    const struct audit_note *note = trail->note ? trail->note : &no_note;
+    struct audit_note ret = note ? *note : (struct audit_note){.http_status = 0};
+    text_mend(ret.reason);
+    text_mend(ret.message);
+    text_mend(ret.request_id);
+    return ret;
+}
+
+static void add_line(struct db_rows *rows, const struct trail *trail, const struct audit_note *note)
+{
     db_rows_add(rows, DB_ARGS(DB_I(trail->tenant_id), DB_I(trail->channel_id), DB_T(or_empty(trail->job)),
                               DB_T(or_empty(trail->who)), DB_T(trail->what), DB_T(or_empty(trail->from)),
                               DB_T(or_empty(trail->to)), DB_T(or_empty(trail->cause)),
@@ -45,8 +53,11 @@ int do_trail_many(struct store *store, const struct trail *lines, uint32_t count
 {
     AUTO_STMT struct db_stmt *stmt = NULL;
     AUTO_ROWS struct db_rows rows = {.count = 0};
-    for (uint32_t i = 0; i < count; i++)
-        add_line(&rows, &lines[i]);
+    AUTO_FREE struct audit_note *notes = mem_alloc_array(count, sizeof(*notes));
+    for (uint32_t i = 0; i < count; i++) {
+        notes[i] = mended(lines[i].note);
+        add_line(&rows, &lines[i], &notes[i]);
+    }
     int rc = db_query_rows(
         store->db,
         "insert into event (at_ms, tenant_id, channel_id, job_id, who, what, from_state, to_state,"

@@ -51,6 +51,8 @@ static void plan_texts(const struct job_write *write, struct write_row *row)
     if (write->set_error) {
         copy_text(row->error_reason, write->note.reason);
         copy_text(row->error_message, write->note.message);
+        text_mend(row->error_reason); /* others' words, perhaps cut: Postgres would refuse the whole write */
+        text_mend(row->error_message);
     }
 }
 

@@ -50,6 +50,22 @@ static void copy_cuts_between_code_points(void **state)
     assert_string_equal(small, "ab");
 }
 
+static void mending_leaves_letters_alone(void **state)
+{
+    (void)state;
+    char good[] = "h\xc3\xa9\xe2\x82\xac\xf0\x9f\x8e\xac", cut[] = "h\xf0\x9f\x8e",
+         bad[] = "\xff\xc3(\xed\xa0\x80", empty[] = "";
+    text_mend(good);
+    assert_string_equal(good, "h\xc3\xa9\xe2\x82\xac\xf0\x9f\x8e\xac");
+    text_mend(cut);
+    assert_string_equal(cut, "h");
+    text_mend(bad);
+    assert_string_equal(bad, "?"
+                             "?(???");
+    text_mend(empty);
+    assert_string_equal(empty, "");
+}
+
 static void buffer_stops_at_its_cap(void **state)
 {
     (void)state;
@@ -88,6 +104,7 @@ int main(void)
         cmocka_unit_test(escape_hides_control_and_bidi),
         cmocka_unit_test(codecs_match_the_rfc),
         cmocka_unit_test(copy_cuts_between_code_points),
+        cmocka_unit_test(mending_leaves_letters_alone),
         cmocka_unit_test(buffer_stops_at_its_cap),
         cmocka_unit_test(a_title_cannot_forge_a_log_line),
     };

@@ -1,4 +1,5 @@
-/* The audit trail: read page by page, and what of it may be removed. */
+/* The audit trail: any words of others, read page by page, and what of it may be removed. */
+#include <stdio.h>
 #include <string.h>
 
 #include "fixture.h"
@@ -47,11 +48,45 @@ static void the_trail_is_read_page_by_page(void **state)
     assert_int_equal(count_events(fix, NULL, "job added"), 600);
 }
 
+/* A message that was cut in the middle of a letter, or bytes of no letter: Postgres refuses them, and with
+ * them the write that says how the job went. */
+static void h16_what_others_said_is_stored_whatever_bytes_it_has(void **state)
+{
+    struct fixture *fix = *state;
+    const struct {
+        const char *said, *stored;
+    } texts[] = {{"sch\xC3\xB6n", "sch\xC3\xB6n"}, {"cut \xE2\x82", "cut "}, {"a\xFFz", "a?z"}, {"\xC3", ""}};
+    int64_t channel = make_channel(fix, "t", "c");
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        char id[8];
+        snprintf(id, sizeof(id), "J%zu", i);
+        add_job(fix, channel, id);
+        struct job_claim claim = claim_one(fix, "w1");
+        struct job_write write = move_of(&claim, JOB_FAILED, CAUSE_NONE);
+        write.set_error = true;
+        snprintf(write.note.what, sizeof(write.note.what), "refused");
+        snprintf(write.note.reason, sizeof(write.note.reason), "%s", texts[i].said);
+        snprintf(write.note.message, sizeof(write.note.message), "%s", texts[i].said);
+        must_write(fix, &write);
+        struct store_job job = get_job(fix, claim.id);
+        struct store_event line = last_event(fix, claim.id.text);
+        const char *stored[] = {job.error_reason, job.error_message, line.reason, line.message};
+        for (size_t n = 0; n < ARRAY_LEN(stored); n++)
+            assert_string_equal(stored[n], texts[i].stored);
+        assert_ok(
+            store_channel_set_state(fix->store, channel, CHANNEL_PAUSED, 0, texts[i].said, "w1", &fix->err),
+            fix);
+        assert_string_equal(get_channel(fix, channel).state_reason, texts[i].stored);
+        set_channel(fix, channel, CHANNEL_ACTIVE, 0);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(h16_what_others_said_is_stored_whatever_bytes_it_has),
         TEST(the_trail_is_read_page_by_page),
         TEST(only_old_lines_of_finished_jobs_go),
     };
