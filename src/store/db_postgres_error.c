@@ -13,7 +13,8 @@ struct fault {
 /* The first that fits counts. */
 static const struct fault faults[] = {
     {"23505", ERR_EXISTS, false, NULL},
-    {"23", ERR_INVALID, false, NULL},    /* a constraint or one of our guards */
+    {"23", ERR_INVALID, false, NULL}, /* a constraint or one of our guards */
+    {"22021", ERR_INVALID, false, "text in Postgres is UTF-8: rename the file, or type it differently"},
     {"22", ERR_INVALID, false, NULL},    /* a value that its column cannot take */
     {"54", ERR_INVALID, false, NULL},    /* too long for an index */
     {"P0001", ERR_INVALID, false, NULL}, /* raised by a function of ours */
@@ -47,7 +48,7 @@ static const struct fault *find_fault(const char *state)
 
 static int say(const struct db_postgres *db, const struct fault *fault, const char *text, struct err *err)
 {
-    if (fault->code == ERR_EXISTS || fault->code == ERR_INVALID)
+    if ((fault->code == ERR_EXISTS || fault->code == ERR_INVALID) && !fault->advice)
         return err_set(err, fault->code, "%s", text);
     if (fault->advice)
         return err_set(err, fault->code, "%s: %s (%s)", db->name, fault->advice, text);

@@ -68,6 +68,16 @@ def test_the_password_is_never_told(cluster):
         assert all("hunter2" not in said for said in sluice.said), sluice.said
 
 
+def test_a_name_that_is_no_utf8_is_refused(new_home):
+    home = new_home()
+    path = pathlib.Path(home.file("clip.mp4", SIZE))
+    name = os.fsdecode(os.fsencode(path.parent) + b"/clip-\xff.mp4")
+    path.rename(name)
+    said = home.fails(3, "add", name, "--channel", "main").err
+    assert "UTF-8" in said and "rename" in said
+    assert home.jobs() == []
+
+
 # ---- lives
 
 
