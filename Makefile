@@ -46,8 +46,8 @@ tsan: build
 
 bench: build
 	@scripts/deps
-	@bench/run
-	@bench/kill
+	@ninja -C build bench/control bench/claims
+	@bench/all
 
 lint: build
 	@scripts/deps
