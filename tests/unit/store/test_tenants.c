@@ -381,6 +381,7 @@ static const struct {
     const char *name;
     bool (*is_refused)(const struct theirs *b, struct fixture *fix); /* NULL: it is about no tenant */
 } functions[] = {
+    {"needs_of", NULL},
     {"open", NULL},
     {"url_for_people", NULL},
     {"close", NULL},
