@@ -57,7 +57,8 @@ begin
   end loop;
 end $columns$;
 
--- ---- a worker: jobs and how they get on. No token, no client's secret; it adds to the trail and does not read it
+-- ---- a worker: jobs and how they get on. No token, no client's secret; it adds to the trail, and of its lines it reads
+-- what it must count to find misuse: what happened when, and why, in the words that sluice has for it
 
 -- added_at_ms is guarded by a trigger: the right to update it is the right to lock the row, and no other.
 grant select on schema_version, job_move to sluice_worker, sluice_broker, sluice_operator;
@@ -76,10 +77,16 @@ grant select, update (session_url, session_at_ms, last_byte_uploaded, finalizing
   on upload to sluice_worker;
 grant select, insert, update (size_bytes, digest), delete on chunk to sluice_worker;
 grant select, insert, update (used, drift) on quota to sluice_worker;
-grant select (id, job_id), insert (at_ms, tenant_id, channel_id, job_id, who, what, from_state, to_state, cause,
-    lease_epoch, http_status, reason, message, request_id)
+grant select (id, at_ms, tenant_id, channel_id, job_id, what, reason), insert (at_ms, tenant_id, channel_id, job_id, who,
+    what, from_state, to_state, cause, lease_epoch, http_status, reason, message, request_id)
   on event to sluice_worker;
 grant select, insert, update, delete on worker to sluice_worker;
+-- It raises alarms and cannot close them.
+grant select, insert, update (event_id, looked_at_ms) on watch to sluice_worker;
+grant select, insert, update (since_ms, count, windows, mean_milli) on tally to sluice_worker;
+grant select, insert (tenant_id, channel_id, client_id, signal, severity, count, since_ms, last_at_ms, message, reaction),
+    update (count, last_at_ms)
+  on alarm to sluice_worker;
 
 -- ---- a broker: tokens and clients' secrets, logins, and whether a lease covers what a worker asks for
 
@@ -116,6 +123,7 @@ grant insert (id, tenant_id, channel_id, region, priority, state, cause, next_at
   on job to sluice_operator;
 grant insert (job_id, tenant_id) on upload to sluice_operator;
 grant select on event to sluice_operator;
+grant update (closed_at_ms) on alarm to sluice_operator;
 grant insert on event_removal to sluice_operator; -- audit archive; a trigger does it, if the lines are old
 
 -- ---- a reader: the views; and a service that adds jobs: one function

@@ -134,4 +134,14 @@ struct lesson {
 int do_learn_many(struct store *store, const struct lesson *lessons, uint32_t count,
                   struct err *err) MUST_CHECK;
 
+/* Lines of the trail that count for a signal; ids are 0 where it is not about one channel, or client. */
+struct sign {
+    enum misuse_signal signal;
+    int64_t tenant_id, channel_id, client_id;
+    uint32_t count;
+};
+/* Adds them to the tally, and raises an alarm where they are enough. Nobody else may be at the tenant's. */
+int do_count_sign(struct store *store, const struct sign *sign, const char *who, bool *ret_is_new,
+                  struct err *err) MUST_CHECK;
+
 #endif

@@ -215,6 +215,45 @@ static const char ledger_sql[] = "create table quota ("
                                  " started_at_ms bigint not null,"
                                  " seen_at_ms bigint not null);";
 
+/* What looks like misuse (core/misuse.h). */
+static const char alarm_sql[] =
+    /* How far a tenant's trail was looked through. */
+    "create table watch ("
+    " tenant_id bigint primary key not null references tenant (id),"
+    " event_id bigint not null,"
+    " looked_at_ms bigint not null);"
+    "insert into watch (tenant_id, event_id, looked_at_ms)"
+    " select id, (select coalesce(max(id), 0) from event), 0 from tenant;"
+
+    /* What was counted there; 0 where a signal is not about one channel, or client. */
+    "create table tally ("
+    " tenant_id bigint not null references tenant (id),"
+    " signal {key} not null,"
+    " channel_id bigint not null,"
+    " client_id bigint not null,"
+    " since_ms bigint not null,"
+    " count bigint not null,"
+    " windows bigint not null,"
+    " mean_milli bigint not null,"
+    " primary key (tenant_id, signal, channel_id, client_id));"
+
+    "create table alarm ("
+    " id {serial},"
+    " tenant_id bigint not null references tenant (id),"
+    " channel_id bigint not null,"
+    " client_id bigint not null,"
+    " signal {key} not null,"
+    " severity text not null,"
+    " count bigint not null,"
+    " since_ms bigint not null,"
+    " last_at_ms bigint not null,"
+    " message text not null,"
+    " reaction text not null,"
+    " closed_at_ms bigint not null default 0);"
+    /* As long as it is open, it is the same one. */
+    "create unique index alarm_open on alarm (tenant_id, signal, channel_id, client_id)"
+    " where closed_at_ms = 0;";
+
 static int fill_moves(struct db *db, struct err *err)
 {
     int rc = 0;
@@ -251,7 +290,13 @@ static int make_tables(struct db *db, struct err *err)
     return rc < 0 ? rc : run_built(db, db->driver->build_views, err);
 }
 
+static int make_alarms(struct db *db, struct err *err)
+{
+    return db_script(db, alarm_sql, err);
+}
+
 const struct migration schema_migrations[] = {
     {"first tables", make_tables, 1},
+    {"alarms", make_alarms, 1},
 };
 const int64_t schema_version = ARRAY_LEN(schema_migrations);

@@ -18,6 +18,7 @@
 
 #include "base/err.h"
 #include "core/job.h"
+#include "core/misuse.h"
 
 struct store;
 
@@ -437,5 +438,32 @@ int store_event_page(struct store *store, const struct store_event_query *query,
 /* Removes lines that have been archived; younger ones than EVENT_KEPT_MS stay, and those of jobs that are not
  * at their end. */
 int store_event_remove(struct store *store, const int64_t *ids, uint32_t count, struct err *err) MUST_CHECK;
+
+/* ---- alarms ---- */
+
+struct store_alarm {
+    int64_t id;
+    char tenant[NAME_SIZE];
+    char channel[NAME_SIZE], yt_channel_id[YT_CHANNEL_SIZE]; /* "" : it is not about one channel */
+    char client[NAME_SIZE];                                  /* "" : it is not about one client */
+    enum misuse_signal signal;
+    uint64_t count; /* lines of the trail */
+    int64_t since_ms, last_at_ms;
+    int64_t closed_at_ms;       /* 0: open */
+    char message[MESSAGE_SIZE]; /* for people */
+    char reaction[32];          /* "notified", "channel frozen" */
+};
+
+/* Counts what the trail got since somebody looked, for every tenant for which nobody did in the last
+ * `every_ms`, and raises alarms: each with its reaction and its line, all in one transaction. A signal whose
+ * alarm is open raises no other, it adds to that one's count. *ret_raised: new ones. Some of the trail where
+ * it has grown by very much: the next look goes on. */
+int store_alarm_look(struct store *store, const char *who, int64_t every_ms, uint32_t *ret_raised,
+                     struct err *err) MUST_CHECK;
+/* Oldest first; `all`: closed ones too. */
+int store_alarm_list(struct store *store, bool all, int (*row)(void *ctx, const struct store_alarm *alarm),
+                     void *ctx, struct err *err) MUST_CHECK;
+/* A person has dealt with it. What was frozen stays so. ERR_NOT_FOUND: there is no open one. */
+int store_alarm_close(struct store *store, int64_t alarm, const char *who, struct err *err) MUST_CHECK;
 
 #endif

@@ -165,7 +165,11 @@ def fill(site):
         site.add(tenant, f"{tenant}.mp4")
     site.database.sql(
         "insert into chunk select id, 0, tenant_id, 1000, 'x' from job;"
-        "insert into quota select client_id, id, 'uploads', 5, tenant_id, 1, 0 from channel")
+        "insert into quota select client_id, id, 'uploads', 5, tenant_id, 1, 0 from channel;"
+        "insert into watch select id, 0, now_ms() from tenant on conflict do nothing;"
+        "insert into tally select tenant_id, 'refusals', id, 0, 0, 1, 0, 0 from channel;"
+        "insert into alarm (tenant_id, channel_id, client_id, signal, severity, count, since_ms, last_at_ms, message,"
+        " reaction) select tenant_id, id, 0, 'refusals', 'warning', 1, 0, 0, '', '' from channel")
 
 
 def has_tenant(database, table):
@@ -251,6 +255,8 @@ def test_what_each_login_may_do_at_all(site):
         assert may(kind, "update", "client", "token_uri") == (kind == "broker")
         for privilege in ("update", "delete", "truncate"):
             assert not may(kind, privilege, "event")
+        assert may(kind, "update", "alarm", "closed_at_ms") == (kind == "operator")
+        assert not may(kind, "delete", "alarm") and may(kind, "select", "event", "message") == (kind == "operator")
         for privilege in ("select", "insert", "update", "delete", "truncate"):
             assert not may(kind, privilege, "tenant_member")
         with pytest.raises(RuntimeError, match="permission denied"):

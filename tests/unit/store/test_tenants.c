@@ -42,6 +42,12 @@ static void make_theirs(struct fixture *fix, struct theirs *ret)
     must_write(fix, &write);
     ret->queued = add_job(fix, ret->channel, "QUEUED");
     assert_ok(store_quota_charge(fix->store, ret->client, ret->channel, BUCKET_UNITS, 5, 1, &fix->err), fix);
+    struct store_event drift = {.tenant = "b", .channel = "theirs", .who = "x", .what = "quota drift"};
+    uint32_t raised;
+    assert_ok(store_event_add(fix->store, &drift, &fix->err), fix);
+    fix->now_ms += 10000; /* a look leaves the lines of the last moments */
+    assert_ok(store_alarm_look(fix->store, "w", 0, &raised, &fix->err), fix);
+    assert_int_equal(raised, 1);
     if (was_bound)
         store_close(fix->store);
     fix->store = bound;
@@ -69,6 +75,7 @@ COUNT_ROWS(on_depth, store_depth)
 COUNT_ROWS(on_queue, store_queue)
 COUNT_ROWS(on_quota, store_quota)
 COUNT_ROWS(on_event, store_event)
+COUNT_ROWS(on_alarm, store_alarm)
 
 static int on_chunk(void *ctx, const struct chunk_digest *chunk)
 {
@@ -377,6 +384,26 @@ CALL(event_remove)
     return store_event_remove(STORE, ids, 100, ERR) == 0;
 }
 
+CALL(alarm_look)
+{
+    uint32_t raised;
+    (void)b;
+    return store_alarm_look(STORE, "w-a", 0, &raised, ERR) == 0 && raised == 0;
+}
+
+CALL(alarm_list)
+{
+    struct names names = {.tenant = "b"};
+    (void)b;
+    return none(store_alarm_list(STORE, true, on_alarm, &names, ERR), &names);
+}
+
+CALL(alarm_close)
+{
+    (void)b;
+    return store_alarm_close(STORE, 1, "x", ERR) == ERR_NOT_FOUND;
+}
+
 static const struct {
     const char *name;
     bool (*is_refused)(const struct theirs *b, struct fixture *fix); /* NULL: it is about no tenant */
@@ -437,6 +464,9 @@ static const struct {
     {"event_list", event_list},
     {"event_page", event_page},
     {"event_remove", event_remove},
+    {"alarm_look", alarm_look},
+    {"alarm_list", alarm_list},
+    {"alarm_close", alarm_close},
 };
 
 /* ---- tests ---- */
@@ -486,8 +516,8 @@ static int64_t digest_of(struct fixture *fix, const char *table, const char *key
     return number(fix, sql);
 }
 
-static const char *const tables[] = {"client", "channel", "turn",  "token", "job",
-                                     "upload", "chunk",   "quota", "event"};
+static const char *const tables[] = {"client", "channel", "turn",  "token", "job",   "upload",
+                                     "chunk",  "quota",   "event", "watch", "tally", "alarm"};
 
 static void nothing_of_another_tenant_is_given_or_changed(void **state)
 {
