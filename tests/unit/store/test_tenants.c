@@ -410,7 +410,6 @@ static const struct {
 } functions[] = {
     {"needs_of", NULL},
     {"open", NULL},
-    {"needs_of", NULL},
     {"url_for_people", NULL},
     {"close", NULL},
     {"begin", NULL},
