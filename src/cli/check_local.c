@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "base/parse.h"
 #include "base/sanitizer.h"
-#include "base/seccomp.h"
+#include "base/syscalls.h"
 #include "base/text.h"
 #include "cli/findings.h"
 #include "cli/output.h"
@@ -151,7 +151,7 @@ void check_confinement(struct check *check)
     if (HAS_SANITIZER)
         check_warn(check, "sandbox", "use another build for anything but tests",
                    "a build with sanitizers gives nothing up");
-    else if (abi == 0 || !seccomp_is_known() || !seccomp_is_there())
+    else if (abi == 0 || !syscalls_filter_is_known() || !syscalls_filter_is_there())
         check_warn(check, "sandbox",
                    "a kernel of 5.13 or newer with Landlock and seccomp switched on has both",
                    "%s: a process that is taken over can do what its user can",

@@ -8,7 +8,7 @@
 
 #include "base/landlock.h"
 #include "base/sanitizer.h"
-#include "base/seccomp.h"
+#include "base/syscalls.h"
 #include "cli/output.h"
 
 /* ---- the image ---- */
@@ -91,7 +91,7 @@ static void find_out(struct finding ret[FINDING_COUNT])
         {"fortify", "fortified libc calls", image.has_fortify},
         {"landlock", "files limited (Landlock)", has_sandbox && landlock_abi() > 0},
         {"landlock_network", "ports limited (Landlock)", has_sandbox && landlock_has_network(landlock_abi())},
-        {"seccomp", "system calls limited", seccomp_is_known() && seccomp_is_there()},
+        {"seccomp", "system calls limited", syscalls_filter_is_known() && syscalls_filter_is_there()},
     };
     memcpy(ret, found, sizeof(found));
 }

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/sanitizer.h"
-#include "base/seccomp.h"
+#include "base/syscalls.h"
 #include "base/text.h"
 
 enum { PORT_HTTPS = 443, PORT_DNS = 53 };
@@ -127,7 +127,7 @@ static void tell(void)
         LOG(LOG_INFO, "the broker's files and ports are not limited: this kernel has no Landlock");
     else if (!landlock_has_network(abi))
         LOG(LOG_INFO, "the broker's ports are not limited: this kernel's Landlock is too old for it");
-    if (!seccomp_is_known() || !seccomp_is_there())
+    if (!syscalls_filter_is_known() || !syscalls_filter_is_there())
         LOG(LOG_INFO, "the broker's system calls are not limited: no seccomp filters here");
 }
 
@@ -139,5 +139,5 @@ int sandbox_enter(struct child *child, const struct message *config, struct err 
     }
     tell();
     int code = enforce_landlock(child, config, err);
-    return code != 0 ? code : seccomp_allow_few(err);
+    return code != 0 ? code : syscalls_allow_few(err);
 }

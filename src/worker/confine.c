@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/sanitizer.h"
-#include "base/seccomp.h"
+#include "base/syscalls.h"
 #include "base/text.h"
 #include "worker/worker.h"
 
@@ -114,7 +114,7 @@ static void tell(void)
 {
     if (landlock_abi() == 0)
         LOG(LOG_WARN, "the worker's files are not limited: this kernel has no Landlock");
-    if (!seccomp_is_known() || !seccomp_is_there())
+    if (!syscalls_filter_is_known() || !syscalls_filter_is_there())
         LOG(LOG_WARN, "the worker's system calls are not limited: no seccomp filters here");
 }
 
@@ -125,7 +125,7 @@ static int give_up(const struct settings *settings, struct err *err)
     tell();
     forbid_looks();
     int code = limit_files(settings, err);
-    return code != 0 ? code : seccomp_forbid(err);
+    return code != 0 ? code : syscalls_forbid(err);
 }
 
 int confine(const struct settings *settings, struct confinement *ret, struct err *err)

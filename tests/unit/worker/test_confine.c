@@ -19,7 +19,7 @@
 #include "base/landlock.h"
 #include "base/mem.h"
 #include "base/sanitizer.h"
-#include "base/seccomp.h"
+#include "base/syscalls.h"
 #include "base/text.h"
 #include "vault/message.h"
 #include "vault/seal.h"
@@ -201,7 +201,7 @@ static void a_worker_starts_no_program(void **state)
 {
     (void)state;
     char *root AUTO_FREE = media();
-    if (!seccomp_is_known() || !seccomp_is_there())
+    if (!syscalls_filter_is_known() || !syscalls_filter_is_there())
         skip();
     assert_int_equal(in_worker(root, start_a_program), 1000 + SIGSYS);
 }

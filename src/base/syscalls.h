@@ -1,30 +1,29 @@
 /*
- * seccomp: a process gives up system calls for good, for all its threads and all that it starts. Written for
- * the kernel's own filter machine (cBPF), without a library: the filters are short lists (decision 0011).
+ * seccomp: a process gives up system calls for good, for all its threads and all that it starts. libseccomp
+ * makes the filters (decision 0011).
  *
  * Two kinds of filters. One that forbids lets all pass but what no part of sluice ever does: start programs,
  * look into other processes, mount, load into the kernel. One that allows lets pass what is listed, and
  * answers ENOSYS to the rest, which a newer libc takes for an older kernel and does without. What is
  * forbidden ends the process in both, after a line on standard error: there is no honest way to get there.
  *
- * For x86-64 and AArch64; elsewhere, and in builds with sanitizers, which need more, seccomp_is_known() is
- * false and nothing is enforced.
+ * In builds with sanitizers, which need more, syscalls_filter_is_known() is false and nothing is enforced.
  */
-#ifndef BASE_SECCOMP_H
-#define BASE_SECCOMP_H
+#ifndef BASE_SYSCALLS_H
+#define BASE_SYSCALLS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
 
-bool seccomp_is_known(void);
+bool syscalls_filter_is_known(void);
 /* Whether the running kernel takes filters. */
-bool seccomp_is_there(void);
+bool syscalls_filter_is_there(void);
 /* Forbids only. ERR_INTERNAL: the kernel refused. Also gives up gaining privileges. */
-int seccomp_forbid(struct err *err) MUST_CHECK;
+int syscalls_forbid(struct err *err) MUST_CHECK;
 /* Forbids, and lets pass only what a process needs that talks over sockets, keeps a store and makes threads.
  */
-int seccomp_allow_few(struct err *err) MUST_CHECK;
+int syscalls_allow_few(struct err *err) MUST_CHECK;
 
 #endif
