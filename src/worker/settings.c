@@ -60,6 +60,9 @@ static const struct conf_key keys[] = {
      .max = 100,
      .help = "How much of a client's uploads of a day is for jobs of any priority; what is above is kept for "
              "those that were added with a priority over 0."},
+    {FIELD(watch_every_ms), .type = CONF_DURATION, .default_value = "30s", .max = 3600000,
+     .help = "How often the audit trail is looked through for misuse (docs/operations.md). Of any number of workers "
+             "one does it. 0: this one never does."},
     {FIELD(listen), .type = CONF_TEXT, .default_value = "",
      .help = "Where a worker serves its metrics and health, over plain http and read-only: ADDRESS:PORT, or a "
              "PORT alone for this machine only (127.0.0.1). An IPv6 address stands in brackets. Empty: nowhere."},

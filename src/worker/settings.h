@@ -59,6 +59,7 @@ struct settings {
     int64_t retry_cap_ms;
     uint32_t retry_tries;
     int64_t retry_life_ms;
+    int64_t watch_every_ms; /* 0: this worker does not look for misuse */
     bool reconcile_restarts;
     bool check_video;
     int64_t connect_timeout_ms;

@@ -77,8 +77,11 @@ struct worker {
     struct actions actions;
 
     struct counts counts;
-    struct store_thread *looker; /* counts the queue on a handle of its own; NULL without a board */
-    struct queue *queue;         /* as it was counted last; NULL: not yet */
+    /* Counts the queue, and looks for misuse, on a handle of its own; NULL where it does neither. */
+    struct store_thread *looker;
+    bool alarms_asked;
+    int64_t alarms_due_mono_ms;
+    struct queue *queue; /* as it was counted last; NULL: not yet */
     bool queue_asked;
     int64_t queue_due_mono_ms;
     int64_t started_at_mono_ms;

@@ -48,6 +48,9 @@ static int run(const struct store_group *group, struct request *request, struct 
         return store_backlog(store, &config->reach, &request->backlog.backlog, err);
     case REQUEST_QUEUE:
         return queue_count(store, request->queue.queue, err);
+    case REQUEST_ALARMS:
+        return store_alarm_look(store, config->worker, request->alarms.every_ms, &request->alarms.raised,
+                                err);
     case REQUEST_SEEN:
         return store_worker_seen(store, config->worker, config->reach.region, request->seen.active_count,
                                  err);

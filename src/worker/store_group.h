@@ -18,6 +18,7 @@ enum request_type {
     REQUEST_FINGERPRINT,
     REQUEST_BACKLOG,
     REQUEST_QUEUE,
+    REQUEST_ALARMS,
     REQUEST_SEEN
 };
 
@@ -77,6 +78,11 @@ struct request {
             void (*done)(void *ctx, bool ok, struct queue *queue);
         } queue;
         struct {
+            int64_t every_ms;
+            uint32_t raised;
+            void (*done)(void *ctx, bool ok, uint32_t raised);
+        } alarms;
+        struct {
             uint32_t active_count;
         } seen;
     };
@@ -90,7 +96,7 @@ struct store_group {
     struct store_renew_item *renewals;
 };
 
-/* In a transaction that has begun, or for a reader in none. A request that is refused by itself has
+/* In a transaction that has begun, or for a looker in none. A request that is refused by itself has
  * `ok` unset; on error nothing of the group may be kept. */
 int store_group_run(const struct store_group *run, struct request **requests, uint32_t count,
                     struct err *err) MUST_CHECK;

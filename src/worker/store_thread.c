@@ -108,18 +108,18 @@ static int make_ready(struct store_thread *thread, struct err *err)
 static int try_group(struct store_thread *thread, struct request **requests, uint32_t count, struct err *err)
 {
     int rc = make_ready(thread, err);
-    bool is_writer = !thread->config.is_reader;
-    if (rc == 0 && is_writer)
+    bool is_grouped = !thread->config.is_looker;
+    if (rc == 0 && is_grouped)
         rc = store_begin(thread->store, err);
     if (rc == 0)
         rc = store_group_run(
             &(struct store_group){&thread->config, thread->store, thread->writes, thread->renewals}, requests,
             count, err);
-    if (rc == 0 && is_writer)
+    if (rc == 0 && is_grouped)
         rc = store_commit(thread->store, err);
     if (rc == 0)
         return 0;
-    if (thread->store && is_writer)
+    if (thread->store && is_grouped)
         store_rollback(thread->store);
     for (uint32_t i = 0; i < count; i++)
         request_disbelieve(requests[i]);
@@ -142,7 +142,7 @@ static int run_group(struct store_thread *thread, struct request **requests, uin
         return 0;
     thread->is_in_doubt = rc == ERR_STORE;
     LOG(LOG_ERROR,
-        thread->config.is_reader ? "the queue cannot be counted"
+        thread->config.is_looker ? "the store could not be looked at"
                                  : "the store did not take what was to be stored; it is tried again",
         F_STR("error", err.message));
     return rc;
@@ -234,6 +234,9 @@ static void give_answer(struct request *request)
     case REQUEST_QUEUE:
         request->queue.done(request->ctx, request->ok, request->queue.queue);
         break;
+    case REQUEST_ALARMS:
+        request->alarms.done(request->ctx, request->ok, request->alarms.raised);
+        break;
     case REQUEST_SEEN:
         break;
     }
@@ -308,7 +311,7 @@ void store_thread_close(struct store_thread *thread)
     pthread_join(thread->thread, NULL);
     give_answers(thread);
     struct err err = {0};
-    if (thread->store && !thread->config.is_reader &&
+    if (thread->store && !thread->config.is_looker &&
         store_worker_gone(thread->store, thread->config.worker, &err) != 0)
         LOG(LOG_WARN, "the store was not told that this worker has left", F_STR("error", err.message));
     store_close(thread->store);
@@ -426,5 +429,14 @@ void store_thread_queue(struct store_thread *thread, void (*done)(void *ctx, boo
     struct request *request = request_new(REQUEST_QUEUE, ctx, 0);
     request->queue.queue = queue_new();
     request->queue.done = done;
+    ask(thread, request);
+}
+
+void store_thread_alarms(struct store_thread *thread, int64_t every_ms,
+                         void (*done)(void *ctx, bool ok, uint32_t raised), void *ctx)
+{
+    struct request *request = request_new(REQUEST_ALARMS, ctx, 0);
+    request->alarms.every_ms = every_ms;
+    request->alarms.done = done;
     ask(thread, request);
 }

@@ -23,7 +23,7 @@ struct store_thread_config {
     int64_t lease_ms;
     uint32_t requests_max; /* never more than this many under way */
     struct counts *counts; /* the loop's; NULL: nobody wants to know */
-    bool is_reader;        /* for looks that take long: no transaction, no lock, and it is no worker */
+    bool is_looker;        /* for what takes long: no group, each request for itself; and it is no worker */
 };
 
 /* A store that owes an answer for this long does not answer. */
@@ -65,6 +65,9 @@ void store_thread_backlog(struct store_thread *thread,
 /* What waits, and the day's quota. `queue` belongs to the callback, which must drop it. */
 void store_thread_queue(struct store_thread *thread, void (*done)(void *ctx, bool ok, struct queue *queue),
                         void *ctx);
+/* Looks for misuse in the trail; `raised`: new alarms. */
+void store_thread_alarms(struct store_thread *thread, int64_t every_ms,
+                         void (*done)(void *ctx, bool ok, uint32_t raised), void *ctx);
 void store_thread_seen(struct store_thread *thread, uint32_t active_count);
 /* Whether the last answer was good, and none is overdue. */
 bool store_thread_is_well(const struct store_thread *thread);

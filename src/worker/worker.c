@@ -139,6 +139,30 @@ static void leave_if_drained(struct worker *worker)
     }
 }
 
+/* A worker of single jobs is somebody's `upload`, and gone soon. */
+static bool looks_for_misuse(const struct worker *worker)
+{
+    return worker->settings->watch_every_ms > 0 && worker->options->only_job_count == 0;
+}
+
+static void on_alarms(void *ctx, bool ok, uint32_t raised)
+{
+    struct worker *worker = ctx;
+    worker->alarms_asked = false;
+    if (ok && raised > 0)
+        LOG(LOG_ERROR, "misuse is suspected: see `sluice alarm list`", F_U64("alarms", raised));
+}
+
+static void look_for_misuse_if_due(struct worker *worker, int64_t now)
+{
+    int64_t every_ms = worker->settings->watch_every_ms;
+    if (!looks_for_misuse(worker) || worker->alarms_asked || now < worker->alarms_due_mono_ms)
+        return;
+    worker->alarms_asked = true;
+    worker->alarms_due_mono_ms = now + every_ms;
+    store_thread_alarms(worker->looker, every_ms, on_alarms, worker);
+}
+
 static void on_housekeeping(uv_timer_t *timer)
 {
     struct worker *worker = timer->data;
@@ -149,6 +173,7 @@ static void on_housekeeping(uv_timer_t *timer)
     }
     for (uint32_t slot = 0; slot < worker->slot_count; slot++)
         worker_tell_progress(worker, slot);
+    look_for_misuse_if_due(worker, now);
     leave_if_drained(worker);
     tell(worker);
 }
@@ -267,8 +292,9 @@ static int open_store(struct worker *worker, struct err *err)
 static int open_looker(struct worker *worker, struct err *err)
 {
     struct store_thread_config config = {
-        .store = worker->settings->store, .worker = worker->name, .requests_max = 1, .is_reader = true};
-    return worker->options->board ? store_thread_open(&worker->loop, &config, &worker->looker, err) : 0;
+        .store = worker->settings->store, .worker = worker->name, .requests_max = 2, .is_looker = true};
+    bool is_wanted = worker->options->board || looks_for_misuse(worker);
+    return is_wanted ? store_thread_open(&worker->loop, &config, &worker->looker, err) : 0;
 }
 
 static void on_news(void *ctx)
