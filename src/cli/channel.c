@@ -168,6 +168,16 @@ static int run_pause(struct cli *cli, struct err *err)
     return set_state(cli, &channel, CHANNEL_PAUSED, reason ? reason : "paused by an operator", err);
 }
 
+static int run_freeze(struct cli *cli, struct err *err)
+{
+    struct store_channel channel;
+    const char *reason = cli_value(cli, "reason");
+    int code = cli_find_channel(cli, cli->args[0], &channel, err);
+    return code < 0
+               ? code
+               : set_state(cli, &channel, CHANNEL_FROZEN, reason ? reason : "frozen by an operator", err);
+}
+
 static int run_resume(struct cli *cli, struct err *err)
 {
     struct store_channel channel;
@@ -178,6 +188,18 @@ static int run_resume(struct cli *cli, struct err *err)
     if (!is_mended_elsewhere && (channel.state == CHANNEL_AUTH || !channel.has_token))
         return err_set(err, ERR_AUTH, "channel \"%s\" needs a new login first: sluice channel login %s",
                        channel.name, channel.name);
+    return set_state(cli, &channel, CHANNEL_ACTIVE, "", err);
+}
+
+static int run_unfreeze(struct cli *cli, struct err *err)
+{
+    struct store_channel channel;
+    int code = cli_find_channel(cli, cli->args[0], &channel, err);
+    if (code < 0)
+        return code;
+    if (channel.state != CHANNEL_FROZEN)
+        return err_set(err, ERR_INVALID, "channel \"%s\" is not frozen (%s)", channel.name,
+                       channel_state_text(channel.state));
     return set_state(cli, &channel, CHANNEL_ACTIVE, "", err);
 }
 
@@ -301,6 +323,22 @@ const struct cli_command channel_commands[] = {
      .args_max = 1,
      .summary = "Let the jobs of a paused, limited or frozen channel go on.",
      .run = run_resume},
+    {.name = "channel freeze",
+     .arguments = "NAME",
+     .args_min = 1,
+     .args_max = 1,
+     .summary = "Hold a channel's jobs because something is wrong with it.",
+     .details =
+         "As `channel pause`, but it weighs more: a new login does not lift it, and `status` and the jobs "
+         "say frozen. Workers freeze a channel by themselves where misuse is suspected (`alarm list`).",
+     .options = pause_options,
+     .run = run_freeze},
+    {.name = "channel unfreeze",
+     .arguments = "NAME",
+     .args_min = 1,
+     .args_max = 1,
+     .summary = "Let the jobs of a frozen channel go on.",
+     .run = run_unfreeze},
     {.name = "channel limits",
      .arguments = "NAME",
      .args_min = 1,

@@ -75,6 +75,7 @@ static int run_check(struct cli *cli, struct err *err)
     if (has_store) {
         check_logins(&check);
         check_work(&check);
+        check_alarms(&check);
     }
     if (check.fail_count == 0)
         return 0;

@@ -150,6 +150,7 @@ void check_network(struct check *check, bool is_online)
 /* ---- clients and logins ---- */
 
 struct census {
+    int alarm_count;
     struct check *check;
     int client_count;
     int channel_count;
@@ -241,4 +242,29 @@ void check_work(struct check *check)
     else
         check_ok(check, "worker", "%d running, %" PRIu64 " jobs queued", census.worker_count,
                  census.runnable);
+}
+
+/* ---- alarms ---- */
+
+static int on_alarm(void *ctx, const struct store_alarm *alarm)
+{
+    struct census *census = ctx;
+    census->alarm_count++;
+    if (alarm->channel[0])
+        check_warn(census->check, "alarm", "sluice alarm list", "%" PRId64 ": channel %s of tenant %s: %s",
+                   alarm->id, alarm->channel, alarm->tenant, alarm->message);
+    else
+        check_warn(census->check, "alarm", "sluice alarm list", "%" PRId64 ": tenant %s: %s", alarm->id,
+                   alarm->tenant, alarm->message);
+    return 0;
+}
+
+void check_alarms(struct check *check)
+{
+    struct census census = {.check = check};
+    struct err err = {0};
+    if (store_alarm_list(check->cli->store, false, on_alarm, &census, &err) < 0)
+        check_fail(check, "alarm", NULL, &err);
+    else if (census.alarm_count == 0)
+        check_ok(check, "alarm", "none is open");
 }

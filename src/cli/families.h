@@ -13,6 +13,7 @@ extern const struct cli_command worker_commands[];
 extern const struct cli_command job_commands[];
 extern const struct cli_command status_commands[];
 extern const struct cli_command audit_commands[];
+extern const struct cli_command alarm_commands[];
 extern const struct cli_command check_commands[];
 extern const struct cli_command reference_commands[]; /* version, help, and what the manual is made from */
 

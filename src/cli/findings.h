@@ -32,5 +32,6 @@ void check_network(struct check *check, bool is_online);
 void check_token_service(struct check *check, bool is_online);
 void check_logins(struct check *check);
 void check_work(struct check *check);
+void check_alarms(struct check *check);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/parse.h"
+#include "cli/alarm.h"
 #include "cli/families.h"
 #include "cli/output.h"
 #include "core/pacific.h"
@@ -20,8 +21,8 @@ struct status {
     struct cli *cli;
     int64_t now_ms;
     struct total totals[JOB_STATE_COUNT][CAUSE_COUNT];
-    struct table totals_table, depth, quota, workers, channels;
-    json_t *json_depth, *json_quota, *json_workers, *json_channels; /* with --json, else NULL */
+    struct table totals_table, depth, quota, workers, channels, alarms;
+    json_t *json_depth, *json_quota, *json_workers, *json_channels, *json_alarms; /* with --json, else NULL */
     bool any_queued;
     bool any_worker;
 };
@@ -172,6 +173,17 @@ static int on_channel(void *ctx, const struct store_channel *channel)
     return 0;
 }
 
+static int on_alarm(void *ctx, const struct store_alarm *alarm)
+{
+    struct status *status = ctx;
+    if (!is_wanted(status, alarm->tenant))
+        return 0;
+    if (status->json_alarms)
+        json_array_append_new(status->json_alarms, alarm_json(alarm));
+    alarm_row(&status->alarms, alarm);
+    return 0;
+}
+
 /* ---- all of it ---- */
 
 static int collect(struct status *status, struct err *err)
@@ -186,6 +198,8 @@ static int collect(struct status *status, struct err *err)
         code = store_worker_list(cli->store, on_worker, status, err);
     if (code == 0)
         code = store_channel_list(cli->store, cli_tenant_filter(cli), on_channel, status, err);
+    if (code == 0)
+        code = store_alarm_list(cli->store, false, on_alarm, status, err);
     return code;
 }
 
@@ -202,6 +216,7 @@ static void print_text(struct status *status)
     sum_up(status);
     out_line("Jobs%s", status->totals_table.cell_count ? "" : ": none");
     table_print(&status->totals_table);
+    print_section("Alarms", &status->alarms);
     print_section("By channel and region", &status->depth);
     print_section("Channels that are not active", &status->channels);
     print_section("Quota of today (Pacific time)", &status->quota);
@@ -212,10 +227,11 @@ static void print_text(struct status *status)
 
 static void print_json(struct status *status)
 {
-    out_json(json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "now", json_time(status->now_ms), "jobs",
+    out_json(json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "now", json_time(status->now_ms), "jobs",
                        totals_json(status), "by_channel", json_incref(status->json_depth), "channels",
                        json_incref(status->json_channels), "quota", json_incref(status->json_quota),
-                       "workers", json_incref(status->json_workers)));
+                       "workers", json_incref(status->json_workers), "alarms",
+                       json_incref(status->json_alarms)));
 }
 
 static void init_tables(struct status *status)
@@ -232,12 +248,14 @@ static void init_tables(struct status *status)
     table_init(&status->quota, quota);
     table_init(&status->workers, workers);
     table_init(&status->channels, channels);
+    alarm_table_init(&status->alarms);
     if (!status->cli->json)
         return;
     status->json_depth = json_array();
     status->json_quota = json_array();
     status->json_workers = json_array();
     status->json_channels = json_array();
+    status->json_alarms = json_array();
 }
 
 static void release(struct status *status)
@@ -247,10 +265,12 @@ static void release(struct status *status)
     table_release(&status->quota);
     table_release(&status->workers);
     table_release(&status->channels);
+    table_release(&status->alarms);
     json_decref(status->json_depth);
     json_decref(status->json_quota);
     json_decref(status->json_workers);
     json_decref(status->json_channels);
+    json_decref(status->json_alarms);
 }
 
 static int run_status(struct cli *cli, struct err *err)

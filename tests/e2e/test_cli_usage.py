@@ -46,7 +46,7 @@ def test_results_go_to_standard_output_and_errors_to_standard_error(sluice):
     (["init", "--forse"], "unknown option --forse"),
     (["init", "-z"], "unknown option -z"),
     (["channel", "login", "main", "--devise"], "unknown option --devise"),
-    (["channel", "freeze", "main"], "unknown command"),
+    (["channel", "thaw", "main"], "unknown command"),
     (["add", "a.mp4", "--chan", "main"], "unknown option --chan; did you mean --channel?"),
     (["add", "a.mp4", "--channel"], "--channel needs a value"),
     (["add", "a.mp4", "--channel", "a", "--channel", "b"], "--channel is given twice"),
