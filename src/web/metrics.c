@@ -225,6 +225,15 @@ static void write_workers(const struct sample *sample, const struct view *view)
         put(sample, NULL, queue->worker_count);
 }
 
+static void write_alarms(const struct sample *sample, const struct view *view)
+{
+    const struct queue *queue = queue_of(sample, view);
+    for (int i = 0; i < MISUSE_COUNT && queue->taken_at_mono_ms; i++) {
+        const struct misuse_rule *rule = misuse_rule((enum misuse_signal)i);
+        put(sample, LABELS(rule->name, misuse_severity(rule)), queue->alarms[i]);
+    }
+}
+
 static void write_quota_used(const struct sample *sample, const struct view *view)
 {
     const struct queue *queue = queue_of(sample, view);
@@ -371,6 +380,9 @@ const struct metric metrics[] = {
      .write = write_quota_limit},
     {"sluice_quota_unforeseen", METRIC_GAUGE, "tenant client bucket",
      "Of what is used: what YouTube had counted and our own count had not.", .write = write_quota_unforeseen},
+
+    {"sluice_alarms", METRIC_GAUGE, "signal severity",
+     "Open alarms of the whole store: what looks like misuse, see `sluice alarm list`.", .write = write_alarms},
 
     {"sluice_jobs_claimed_total", METRIC_COUNTER, "", "Jobs that this worker took.", COUNT_OF(jobs_claimed)},
     {"sluice_jobs_settled_total", METRIC_COUNTER, "state cause",

@@ -53,6 +53,13 @@ static int count_worker(void *ctx, const struct store_worker *worker)
     return 0;
 }
 
+static int count_alarm(void *ctx, const struct store_alarm *alarm)
+{
+    struct queue *queue = ctx;
+    queue->alarms[alarm->signal]++;
+    return 0;
+}
+
 int queue_count(struct store *store, struct queue *queue, struct err *err)
 {
     int64_t begun_mono_ms = clock_mono_ms(), now_ms = 0;
@@ -63,6 +70,8 @@ int queue_count(struct store *store, struct queue *queue, struct err *err)
         rc = store_quota_list(store, pacific_day(now_ms), keep_quota, queue, err);
     if (rc >= 0)
         rc = store_worker_list(store, count_worker, queue, err);
+    if (rc >= 0)
+        rc = store_alarm_list(store, false, count_alarm, queue, err);
     queue->taken_at_mono_ms = clock_mono_ms();
     queue->took_ms = queue->taken_at_mono_ms - begun_mono_ms;
     return rc < 0 ? rc : 0;

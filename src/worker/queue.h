@@ -14,9 +14,10 @@ struct queue {
     int64_t taken_at_mono_ms;
     int64_t took_ms; /* to count */
     uint32_t depth_count, quota_count;
-    uint32_t worker_count;      /* alive, of the whole store */
-    struct store_queue *depths; /* owned */
-    struct store_quota *quotas; /* owned */
+    uint32_t worker_count;         /* alive, of the whole store */
+    uint32_t alarms[MISUSE_COUNT]; /* open ones */
+    struct store_queue *depths;    /* owned */
+    struct store_quota *quotas;    /* owned */
 };
 
 struct queue *queue_new(void);
