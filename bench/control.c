@@ -248,7 +248,7 @@ static int renew_all(struct worker *worker, uint32_t count, struct err *err)
         results[n] = &worker->results[i];
         items[n++] = (struct store_renew_item){.id = action->job, .lease_epoch = action->lease_epoch};
     }
-    int rc = store_renew_many(worker->store, items, n, LEASE_MS, err);
+    int rc = store_renew_many(worker->store, worker->name, items, n, LEASE_MS, err);
     for (uint32_t i = 0; i < n; i++)
         results[i]->renewal = items[i].renewal;
     return rc;

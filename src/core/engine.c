@@ -184,9 +184,22 @@ uint32_t engine_next_slot(const struct engine *engine)
     return 0;
 }
 
+/* After a fail-over that lost our claim we may be given the job anew, under the same epoch (D03). */
+static void lose_older(struct engine *engine, struct job_id id)
+{
+    for (uint32_t i = 0; i < engine->slot_count; i++) {
+        struct slot *slot = &engine->slots[i];
+        if (!slot->used || slot->lost || strcmp(slot->job.id.text, id.text) != 0)
+            continue;
+        slot_lose(engine, slot, "the job was claimed anew");
+        forget_if_idle(engine, slot);
+    }
+}
+
 static void on_job(struct engine *engine, const struct event *event)
 {
     struct slot *slot = &engine->slots[engine_next_slot(engine)];
+    lose_older(engine, event->job.id);
     assert(event->op == engine->claim_op && event->slot == slot->index);
     slot->used = true;
     engine->active_count++;

@@ -294,9 +294,10 @@ int store_claim(struct store *store, const char *worker, const struct store_reac
                 int64_t lease_ms, struct store_work *ret_works, uint32_t *ret_count,
                 struct err *err) MUST_CHECK;
 
-/* A job_write (core/job.h), fenced. `sealed_session` is used where set_session is. Outcomes are data:
- * *ret_result. Only when the store itself fails it returns an error (ret_result is then WRITE_FAILED and
- * nothing was written). */
+/* A job_write (core/job.h), fenced: by its epoch, and by the worker that has the lease, since after a
+ * fail-over that lost a claim the next one gets the same epoch (D03). `sealed_session` is used where
+ * set_session is. Outcomes are data: *ret_result. Only when the store itself fails it returns an error
+ * (ret_result is then WRITE_FAILED and nothing was written). */
 int store_write(struct store *store, const char *worker, const struct job_write *write,
                 struct blob sealed_session, enum write_result *ret_result, struct err *err) MUST_CHECK;
 
@@ -318,20 +319,20 @@ struct store_renewal {
     bool cancel_wanted;
     enum channel_state channel;
 };
-int store_renew(struct store *store, struct job_id id, int64_t lease_epoch, int64_t lease_ms,
-                struct store_renewal *ret, struct err *err) MUST_CHECK;
+int store_renew(struct store *store, const char *worker, struct job_id id, int64_t lease_epoch,
+                int64_t lease_ms, struct store_renewal *ret, struct err *err) MUST_CHECK;
 /* Several, each of another job or epoch. */
 struct store_renew_item {
     struct job_id id;
     int64_t lease_epoch;
     struct store_renewal renewal; /* returned */
 };
-int store_renew_many(struct store *store, struct store_renew_item *items, uint32_t count, int64_t lease_ms,
-                     struct err *err) MUST_CHECK;
+int store_renew_many(struct store *store, const char *worker, struct store_renew_item *items, uint32_t count,
+                     int64_t lease_ms, struct err *err) MUST_CHECK;
 
 /* Of a job that was added without one; fenced as a write is. *ret_result: WRITE_OK, also if it is the same
  * already; WRITE_LEASE_LOST, also if it is another one. */
-int store_job_set_fingerprint(struct store *store, struct job_id id, int64_t lease_epoch,
+int store_job_set_fingerprint(struct store *store, const char *worker, struct job_id id, int64_t lease_epoch,
                               const char *fingerprint, enum write_result *ret_result,
                               struct err *err) MUST_CHECK;
 

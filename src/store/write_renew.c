@@ -32,8 +32,9 @@ static uint32_t find_item(struct store_renew_item *const *items, uint32_t count,
 }
 
 /* By the ids of the jobs, so that they are come by in the order in which all lock them. */
-static int renew_rows(struct store *store, struct store_renew_item **items, uint32_t count, int64_t lease_ms,
-                      struct renewed *ret, uint32_t *ret_count, struct err *err)
+static int renew_rows(struct store *store, const char *worker, struct store_renew_item **items,
+                      uint32_t count, int64_t lease_ms, struct renewed *ret, uint32_t *ret_count,
+                      struct err *err)
 {
     AUTO_STMT struct db_stmt *stmt = NULL;
     AUTO_ROWS struct db_rows rows = {.count = 0};
@@ -41,14 +42,14 @@ static int renew_rows(struct store *store, struct store_renew_item **items, uint
         items[i]->renewal = (struct store_renewal){.result = WRITE_LEASE_LOST};
         db_rows_add(&rows, DB_ARGS(DB_T(items[i]->id.text), DB_I(items[i]->lease_epoch)));
     }
-    int rc = db_query_rows(
-        store->db,
-        "update job set lease_until_ms = now_ms() + $3,"
-        " cancel_wanted = case when job.cancel_wanted = 0 then 0 else 2 end"
-        " {from rows id:text epoch:int} where job.id = {r.id} and job.lease_epoch = {r.epoch}"
-        " and coalesce(job.lease_owner, '') <> '' returning job.id, job.lease_epoch, job.channel_id,"
-        " job.cancel_wanted",
-        &rows, DB_ARGS(DB_I(lease_ms)), &stmt, err);
+    int rc =
+        db_query_rows(store->db,
+                      "update job set lease_until_ms = now_ms() + $3,"
+                      " cancel_wanted = case when job.cancel_wanted = 0 then 0 else 2 end"
+                      " {from rows id:text epoch:int} where job.id = {r.id} and job.lease_epoch = {r.epoch}"
+                      " and job.lease_owner = $4 returning job.id, job.lease_epoch, job.channel_id,"
+                      " job.cancel_wanted",
+                      &rows, DB_ARGS(DB_I(lease_ms), DB_T(worker)), &stmt, err);
     uint32_t at = 0;
     while (rc == 0 && (rc = db_next(stmt, err)) > 0) {
         at = find_item(items, count, at, stmt);
@@ -73,8 +74,8 @@ static int look_at_channels(struct store *store, const struct renewed *renewed, 
     return rc;
 }
 
-static int do_renew(struct store *store, struct store_renew_item *items, uint32_t count, int64_t lease_ms,
-                    struct err *err)
+static int do_renew(struct store *store, const char *worker, struct store_renew_item *items, uint32_t count,
+                    int64_t lease_ms, struct err *err)
 {
     AUTO_FREE struct store_renew_item **sorted = mem_alloc_array(count, sizeof(struct store_renew_item *));
     AUTO_FREE struct renewed *renewed = mem_alloc_array(count, sizeof(*renewed));
@@ -82,42 +83,43 @@ static int do_renew(struct store *store, struct store_renew_item *items, uint32_
     for (uint32_t i = 0; i < count; i++)
         sorted[i] = &items[i];
     qsort(sorted, count, sizeof(struct store_renew_item *), compare_items);
-    int rc = renew_rows(store, sorted, count, lease_ms, renewed, &renewed_count, err);
+    int rc = renew_rows(store, worker, sorted, count, lease_ms, renewed, &renewed_count, err);
     return rc < 0 ? rc : look_at_channels(store, renewed, renewed_count, err);
 }
 
-int store_renew_many(struct store *store, struct store_renew_item *items, uint32_t count, int64_t lease_ms,
-                     struct err *err)
+int store_renew_many(struct store *store, const char *worker, struct store_renew_item *items, uint32_t count,
+                     int64_t lease_ms, struct err *err)
 {
-    return count > 0 ? STEP(store, err, do_renew(store, items, count, lease_ms, err)) : 0;
+    return count > 0 ? STEP(store, err, do_renew(store, worker, items, count, lease_ms, err)) : 0;
 }
 
-int store_renew(struct store *store, struct job_id id, int64_t lease_epoch, int64_t lease_ms,
-                struct store_renewal *ret, struct err *err)
+int store_renew(struct store *store, const char *worker, struct job_id id, int64_t lease_epoch,
+                int64_t lease_ms, struct store_renewal *ret, struct err *err)
 {
     struct store_renew_item item = {.id = id, .lease_epoch = lease_epoch};
-    int rc = store_renew_many(store, &item, 1, lease_ms, err);
+    int rc = store_renew_many(store, worker, &item, 1, lease_ms, err);
     *ret = item.renewal;
     return rc;
 }
 
 /* ---- the fingerprint of a job that was added without one ---- */
 
-static int do_set_fingerprint(struct store *store, struct job_id id, int64_t lease_epoch,
+static int do_set_fingerprint(struct store *store, const char *worker, struct job_id id, int64_t lease_epoch,
                               const char *fingerprint, enum write_result *ret_result, struct err *err)
 {
     int rc = db_run(store->db,
-                    "update job set fingerprint = $3 where id = $1 and lease_epoch = $2 and lease_owner <> ''"
+                    "update job set fingerprint = $3 where id = $1 and lease_epoch = $2 and lease_owner = $4"
                     " and fingerprint in ('', $3)",
-                    DB_ARGS(DB_T(id.text), DB_I(lease_epoch), DB_T(fingerprint)), err);
+                    DB_ARGS(DB_T(id.text), DB_I(lease_epoch), DB_T(fingerprint), DB_T(worker)), err);
     *ret_result = rc > 0 ? WRITE_OK : WRITE_LEASE_LOST;
     return rc < 0 ? rc : 0;
 }
 
-int store_job_set_fingerprint(struct store *store, struct job_id id, int64_t lease_epoch,
+int store_job_set_fingerprint(struct store *store, const char *worker, struct job_id id, int64_t lease_epoch,
                               const char *fingerprint, enum write_result *ret_result, struct err *err)
 {
-    int rc = STEP(store, err, do_set_fingerprint(store, id, lease_epoch, fingerprint, ret_result, err));
+    int rc =
+        STEP(store, err, do_set_fingerprint(store, worker, id, lease_epoch, fingerprint, ret_result, err));
     if (rc < 0)
         *ret_result = WRITE_FAILED;
     return rc;

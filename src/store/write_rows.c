@@ -42,9 +42,9 @@ int batch_read_rows(const struct write_batch *batch, struct err *err)
         " job.video_id, job.error_reason, job.error_message, job.waits, job.cancel_wanted,"
         " (select h.client_id from channel h where h.id = job.channel_id)"
         " from job {join rows id:text epoch:int n:int}"
-        " where job.id = {r.id} and job.lease_epoch = {r.epoch} and coalesce(job.lease_owner, '') <> ''"
+        " where job.id = {r.id} and job.lease_epoch = {r.epoch} and job.lease_owner = $4"
         " order by job.id {lock}",
-        &rows, DB_NO_ARGS, &stmt, err);
+        &rows, DB_ARGS(DB_T(batch->worker)), &stmt, err);
     while (rc == 0 && (rc = db_next(stmt, err)) > 0) {
         struct one_write *one = &batch->items[db_int(stmt, 0)];
         rc = read_row(stmt, &one->row, err);

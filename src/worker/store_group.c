@@ -42,8 +42,9 @@ static int run(const struct store_group *group, struct request *request, struct 
     case REQUEST_CHUNKS:
         return store_chunk_list(store, request->chunks.job, keep_chunk, request, err);
     case REQUEST_FINGERPRINT:
-        return store_job_set_fingerprint(store, request->fingerprint.job, request->fingerprint.lease_epoch,
-                                         request->fingerprint.text, &request->fingerprint.result, err);
+        return store_job_set_fingerprint(store, config->worker, request->fingerprint.job,
+                                         request->fingerprint.lease_epoch, request->fingerprint.text,
+                                         &request->fingerprint.result, err);
     case REQUEST_BACKLOG:
         return store_backlog(store, &config->reach, &request->backlog.backlog, err);
     case REQUEST_QUEUE:
@@ -111,7 +112,8 @@ static int run_renewals(const struct store_group *group, struct request **reques
                                                            .lease_epoch = requests[i]->renew.lease_epoch};
             renewed[n++] = requests[i];
         }
-    int rc = store_renew_many(group->store, group->renewals, n, group->config->lease_ms, err);
+    int rc = store_renew_many(group->store, group->config->worker, group->renewals, n,
+                              group->config->lease_ms, err);
     for (uint32_t i = 0; i < n && rc == 0; i++) {
         renewed[i]->renew.renewal = group->renewals[i].renewal;
         renewed[i]->ok = true;

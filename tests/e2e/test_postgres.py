@@ -200,6 +200,46 @@ def test_d01_a_server_that_dies_and_comes_back(own_cluster, world):
     assert standing(home, job) == "completed"
 
 
+def test_d03_a_failover_that_lost_the_claim(own_cluster, world):
+    """The replica gives the job away once more, under the same epoch; who had it first finds out, and stops."""
+    world.judges_ledger = False  # what was charged in the meantime is lost, too
+    home = world.home(store=own_cluster.new_database(), limit_rate="150K")
+    job = add(home)
+    own_cluster.keep()
+    first = home.start_worker()
+    until(lambda: len(journal(world, home, "put")) >= 2, first.log)
+    first.freeze()
+    own_cluster.fail_over()
+    second = home.start_worker()
+    until(lambda: len(journal(world, home, "start")) == 2, second.log)
+    first.thaw()
+    first.wait_for_log("lease over")
+    until(lambda: standing(home, job) == "completed", second.log)
+    assert [worker.stop()[0] for worker in (first, second)] == [0, 0]
+    assert home.job(job)["lease_epoch"] == 1
+    assert len({event["who"] for event in home.audit(job) if event["what"] != "job added"}) == 1
+    assert len(world.emulator.videos()) == 1
+
+
+def test_d03_a_failover_that_lost_the_end(own_cluster, world):
+    """Of a job that was completed the replica knows the session: asked, it tells of the video."""
+    world.judges_ledger = False
+    home = world.home(store=own_cluster.new_database(), limit_rate="400K")
+    job = add(home)
+    worker = home.start_worker()
+    until(lambda: len(journal(world, home, "put")) >= 1, worker.log)
+    own_cluster.keep()
+    until(lambda: standing(home, job) == "completed", worker.log)
+    video = home.job(job)["video_id"]
+    own_cluster.fail_over()
+    assert standing(home, job) == "uploading"
+    until(lambda: standing(home, job) == "completed", worker.log, 60)
+    assert worker.stop()[0] == 0
+    assert home.job(job)["video_id"] == video
+    assert home.job(job)["lease_epoch"] == 2
+    assert len(journal(world, home, "start")) == 1
+
+
 @pytest.fixture
 def bouncer(cluster):
     process, folder, port = postgres.start_bouncer(cluster.folder)

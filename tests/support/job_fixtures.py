@@ -34,7 +34,7 @@ class World:
     def __init__(self, emulator):
         self.emulator = emulator
         self.homes = []
-        self.judges_faults = True
+        self.judges_faults = self.judges_ledger = True
         self.consent = threading.Lock()
 
     def home(self, *names, **settings):
@@ -76,7 +76,7 @@ class World:
     def judge(self):
         for worker in (worker for home in self.homes for worker in home.workers):
             assert "Sanitizer" not in worker.log() and "runtime error:" not in worker.log(), worker.log()
-        oracles.judge(self.emulator, self.homes, self.judges_faults)
+        oracles.judge(self.emulator, self.homes, self.judges_faults, self.judges_ledger)
 
     def close(self):
         for home in self.homes:

@@ -144,6 +144,19 @@ class Cluster:
             self.process.send_signal(signal.SIGQUIT if mode == "immediate" else signal.SIGINT)
             self.process.wait(30)
 
+    def keep(self):
+        """What a replica has that gets nothing from now on; the server is away for a moment."""
+        self.stop()
+        subprocess.run(["cp", "-a", str(self.data), str(self.folder / "replica")], check=True)
+        self.start()
+
+    def fail_over(self):
+        """To that replica: all that was committed since is lost."""
+        self.stop()
+        shutil.rmtree(self.data)
+        (self.folder / "replica").rename(self.data)
+        self.start()
+
     def close(self):
         self.closed = True
         if getattr(self, "process", None):

@@ -29,6 +29,18 @@ static void the_shortest_lease_is_renewed_before_transfers_stop(void **state)
     harness_free(h);
 }
 
+/* After a fail-over that lost the claim: the store gives the job away once more, under the same epoch. */
+static void d03_a_job_that_is_claimed_anew_is_worked_on_once(void **state)
+{
+    (void)state;
+    struct harness *h = harness_in_mid_file();
+    struct job_claim again = claim_of(5 * CHUNK);
+    uint32_t slot = harness_claim(h, &again);
+    EXPECT(h, "abort put", "1: token");
+    assert_int_equal(slot, 1);
+    harness_free(h);
+}
+
 /* Its place is free, and with it perhaps a place of its channel: a full batch or not, there may be more. */
 static void the_end_of_a_job_is_a_reason_to_claim(void **state)
 {
@@ -422,6 +434,7 @@ static void a_pause_during_the_check_does_not_hide_the_video(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(d03_a_job_that_is_claimed_anew_is_worked_on_once),
         cmocka_unit_test(a_lease_is_renewed_at_a_third_for_as_long_as_a_put_takes),
         cmocka_unit_test(the_shortest_lease_is_renewed_before_transfers_stop),
         cmocka_unit_test(the_end_of_a_job_is_a_reason_to_claim),

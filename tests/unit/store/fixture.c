@@ -253,6 +253,22 @@ enum job_cause cause_of(struct fixture *fix, struct job_id id)
 
 /* ---- work ---- */
 
+static void remember(struct fixture *fix, const char *worker, const struct job_claim *claim)
+{
+    uint32_t at = fix->claim_count++ % ARRAY_LEN(fix->claims);
+    fix->claims[at].id = claim->id;
+    fix->claims[at].epoch = claim->lease_epoch;
+    copy_text(fix->claims[at].worker, worker);
+}
+
+const char *lessee(const struct fixture *fix, struct job_id id, int64_t epoch)
+{
+    for (size_t i = 0; i < ARRAY_LEN(fix->claims); i++)
+        if (fix->claims[i].epoch == epoch && strcmp(fix->claims[i].id.text, id.text) == 0)
+            return fix->claims[i].worker;
+    return "w1";
+}
+
 uint32_t claim_reach(struct fixture *fix, const char *worker, const struct store_reach *reach, uint32_t max,
                      struct job_claim *ret)
 {
@@ -261,6 +277,7 @@ uint32_t claim_reach(struct fixture *fix, const char *worker, const struct store
     assert_ok(store_claim(fix->store, worker, reach, max, LEASE_MS, works, &count, &fix->err), fix);
     for (uint32_t i = 0; i < count; i++) {
         ret[i] = works[i].claim;
+        remember(fix, worker, &ret[i]);
         store_work_release(&works[i]);
     }
     mem_free(works);
@@ -299,7 +316,9 @@ enum write_result do_store_write(struct fixture *fix, const struct job_write *wr
 {
     enum write_result result;
     struct blob sealed = {.data = "sealed session", .len = write->set_session ? 14 : 0};
-    assert_ok(store_write(fix->store, "w1", write, sealed, &result, &fix->err), fix);
+    assert_ok(store_write(fix->store, lessee(fix, write->id, write->lease_epoch), write, sealed, &result,
+                          &fix->err),
+              fix);
     return result;
 }
 

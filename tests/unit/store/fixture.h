@@ -23,6 +23,12 @@ struct fixture {
     bool is_bound;  /* the store's login reaches the tenants it is admitted to, and no others */
     int64_t now_ms; /* what the store believes */
     struct err err;
+    struct {
+        struct job_id id;
+        int64_t epoch;
+        char worker[NAME_SIZE];
+    } claims[64]; /* the last ones */
+    uint32_t claim_count;
 };
 
 /* cmocka setup and teardown: *state is a struct fixture with an open, empty store. */
@@ -62,6 +68,8 @@ uint32_t claim_reach(struct fixture *fix, const char *worker, const struct store
 struct job_write write_of(const struct job_claim *claim);
 struct job_write move_of(const struct job_claim *claim, enum job_state state, enum job_cause cause);
 enum write_result do_store_write(struct fixture *fix, const struct job_write *write);
+/* Who claimed it; "w1" if nobody did. do_store_write() writes in that name. */
+const char *lessee(const struct fixture *fix, struct job_id id, int64_t epoch);
 /* Asserts that it is WRITE_OK. */
 void must_write(struct fixture *fix, const struct job_write *write);
 /* Brings a claimed job to a state, through finishing where it must. */

@@ -332,8 +332,9 @@ static void jobs_follow_their_channel_but_not_out_of_other_holds(void **state)
     set_channel(fix, channel, CHANNEL_FROZEN, 0);
     assert_int_equal(cause_of(fix, claims[0].id), CAUSE_CHANNEL_FROZEN);
     struct store_renewal renewal;
-    assert_ok(store_renew(fix->store, claims[4].id, claims[4].lease_epoch, LEASE_MS, &renewal, &fix->err),
-              fix);
+    assert_ok(
+        store_renew(fix->store, "w1", claims[4].id, claims[4].lease_epoch, LEASE_MS, &renewal, &fix->err),
+        fix);
     assert_int_equal(renewal.channel, CHANNEL_FROZEN);
     set_channel(fix, channel, CHANNEL_ACTIVE, 0);
     for (size_t i = 0; i < 2; i++)
@@ -440,7 +441,7 @@ static void every_move_has_its_audit_line(void **state)
     struct store_event event = last_event(fix, claim.id.text);
     assert_string_equal(event.to_state, "completed");
     assert_int_equal(event.lease_epoch, 2);
-    assert_string_equal(event.who, "w1");
+    assert_string_equal(event.who, "w2");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)

@@ -70,7 +70,7 @@ static void a_cancel_reaches_the_worker_once_and_is_not_lost(void **state)
     move_to(fix, &claim, JOB_HELD, CAUSE_SOURCE_MISSING);
     claim = claim_one(fix, "w1");
     assert_true(claim.cancel_wanted);
-    assert_ok(store_renew(fix->store, claim.id, claim.lease_epoch, LEASE_MS, &renewal, &fix->err), fix);
+    assert_ok(store_renew(fix->store, "w1", claim.id, claim.lease_epoch, LEASE_MS, &renewal, &fix->err), fix);
     assert_true(renewal.cancel_wanted);
     /* Now it knew: its hold is the answer, and a person's turn. */
     move_to(fix, &claim, JOB_HELD, CAUSE_AMBIGUOUS);

@@ -8,7 +8,9 @@
 
 static enum write_result renew(struct fixture *fix, const struct job_claim *claim, struct store_renewal *ret)
 {
-    assert_ok(store_renew(fix->store, claim->id, claim->lease_epoch, LEASE_MS, ret, &fix->err), fix);
+    assert_ok(store_renew(fix->store, lessee(fix, claim->id, claim->lease_epoch), claim->id,
+                          claim->lease_epoch, LEASE_MS, ret, &fix->err),
+              fix);
     return ret->result;
 }
 
@@ -106,6 +108,30 @@ static void x07_old_epoch_writes_nothing(void **state)
     assert_int_equal(get_channel(fix, old.channel_id).state, CHANNEL_ACTIVE);
     assert_int_equal(number(fix, "select count(*) from chunk"), 0);
     assert_int_equal(number(fix, "select count(*) from quota"), 0);
+}
+
+/* The claim was lost with a fail-over, and the next one has its epoch again. */
+static void d03_an_epoch_given_twice_lets_only_its_worker_write(void **state)
+{
+    struct fixture *fix = *state;
+    struct store_renewal renewal;
+    enum write_result result;
+    char message[256];
+    add_job(fix, make_channel(fix, "t", "c"), "A1");
+    struct job_claim old = claim_one(fix, "w1");
+    assert_int_equal(number(fix, "select count(*) from job where lease_owner = 'w1'"), 1);
+    assert_int_equal(run_sql(fix, "update job set lease_owner = 'w2'", message), 0);
+    struct job_write write = move_of(&old, JOB_WAITING, CAUSE_NONE);
+    assert_ok(store_write(fix->store, "w1", &write, (struct blob){0}, &result, &fix->err), fix);
+    assert_int_equal(result, WRITE_LEASE_LOST);
+    assert_ok(store_renew(fix->store, "w1", old.id, old.lease_epoch, LEASE_MS, &renewal, &fix->err), fix);
+    assert_int_equal(renewal.result, WRITE_LEASE_LOST);
+    assert_ok(store_job_set_fingerprint(fix->store, "w1", old.id, old.lease_epoch, "v1:1000:0:0:0:abc",
+                                        &result, &fix->err),
+              fix);
+    assert_int_equal(result, WRITE_LEASE_LOST);
+    assert_ok(store_renew(fix->store, "w2", old.id, old.lease_epoch, LEASE_MS, &renewal, &fix->err), fix);
+    assert_int_equal(renewal.result, WRITE_OK);
 }
 
 static void x07_two_workers_with_one_name_and_lease(void **state)
@@ -313,8 +339,8 @@ static void a_fingerprint_is_set_once_under_the_lease(void **state)
                  {1, "v1:a", WRITE_OK},
                  {1, "v1:b", WRITE_LEASE_LOST}};
     for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
-        assert_ok(store_job_set_fingerprint(fix->store, claim.id, steps[i].epoch, steps[i].text, &result,
-                                            &fix->err),
+        assert_ok(store_job_set_fingerprint(fix->store, "w1", claim.id, steps[i].epoch, steps[i].text,
+                                            &result, &fix->err),
                   fix);
         assert_int_equal(result, steps[i].result);
     }
@@ -443,6 +469,7 @@ int main(void)
         TEST(a_renewal_moves_the_end_of_the_lease),
         TEST(a_lease_given_back_has_no_delay),
         TEST(x07_old_epoch_writes_nothing),
+        TEST(d03_an_epoch_given_twice_lets_only_its_worker_write),
         TEST(x07_two_workers_with_one_name_and_lease),
         TEST(a_write_sets_what_it_says_and_nothing_else),
         TEST(a_claim_hands_over_what_was_stored),

@@ -297,7 +297,7 @@ static void renew(struct run *run)
     int64_t epoch = job->epoch - strikes(run, 10), until_ms;
     struct store_renewal have;
     snprintf(run->did, sizeof(run->did), "renewal of %s", job->id.text);
-    expect(run, store_renew(run->fix->store, job->id, epoch, LEASE_MS, &have, &run->fix->err), 0);
+    expect(run, store_renew(run->fix->store, "w1", job->id, epoch, LEASE_MS, &have, &run->fix->err), 0);
     bool is_ours = job->is_leased && job->epoch == epoch;
     if (have.result != (is_ours ? WRITE_OK : WRITE_LEASE_LOST))
         broken(run, "outcome %d", have.result);

@@ -292,22 +292,22 @@ CALL(renew_many)
 {
     struct store_renew_item items[2] = {{.id = b->leased, .lease_epoch = b->claim.lease_epoch},
                                         {.id = b->queued}};
-    return store_renew_many(STORE, items, 2, LEASE_MS, ERR) == 0 &&
+    return store_renew_many(STORE, "w-b", items, 2, LEASE_MS, ERR) == 0 &&
            items[0].renewal.result == WRITE_LEASE_LOST && items[1].renewal.result == WRITE_LEASE_LOST;
 }
 
 CALL(renew)
 {
     struct store_renewal renewal;
-    return store_renew(STORE, b->leased, b->claim.lease_epoch, LEASE_MS, &renewal, ERR) == 0 &&
+    return store_renew(STORE, "w-b", b->leased, b->claim.lease_epoch, LEASE_MS, &renewal, ERR) == 0 &&
            renewal.result == WRITE_LEASE_LOST;
 }
 
 CALL(set_fingerprint)
 {
     enum write_result result;
-    return store_job_set_fingerprint(STORE, b->leased, b->claim.lease_epoch, "v1:1000:0:0:0:abc", &result,
-                                     ERR) == 0 &&
+    return store_job_set_fingerprint(STORE, "w-b", b->leased, b->claim.lease_epoch, "v1:1000:0:0:0:abc",
+                                     &result, ERR) == 0 &&
            result == WRITE_LEASE_LOST;
 }
 

@@ -172,7 +172,8 @@ static void renew(struct run *run)
         return;
     const struct job_claim *one = &run->claims[draw(run, run->claim_count)];
     expect(run, "renewal",
-           store_renew(run->fix->store, one->id, one->lease_epoch, LEASE_MS, &renewal, &run->fix->err));
+           store_renew(run->fix->store, run->worker, one->id, one->lease_epoch, LEASE_MS, &renewal,
+                       &run->fix->err));
 }
 
 /* A worker's thread does several things in one transaction, and repeats it as a whole. */

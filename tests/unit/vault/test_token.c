@@ -339,8 +339,9 @@ static void k06_nothing_is_handed_out_before_it_is_stored(void **state)
     atomic_store(&endpoint->mode, ENDPOINT_ROTATE);
     /* A writer keeps the store to itself for longer than the broker waits. */
     assert_ok(store_begin(world->store, &world->err), world);
-    assert_ok(store_renew(world->store, lock_job.id, lock_job.lease_epoch, 60000, &renewal, &world->err),
-              world);
+    assert_ok(
+        store_renew(world->store, "w1", lock_job.id, lock_job.lease_epoch, 60000, &renewal, &world->err),
+        world);
     struct got_token got = ask(world, &job);
     assert_int_equal(got.result, TOKEN_TRANSIENT);
     assert_string_equal(got.access, "");
