@@ -36,13 +36,38 @@ static struct fair_group *find(const struct fair *fair, uint64_t id)
     return NULL;
 }
 
+static void drop(struct fair *fair, struct fair_group *group)
+{
+    assert(TAILQ_EMPTY(&group->line));
+    TAILQ_REMOVE(&fair->groups, group, link);
+    mem_free(group);
+}
+
+static void drop_rested(struct fair *fair, int64_t now_ms)
+{
+    struct fair_group *group, *next;
+    for (group = TAILQ_FIRST(&fair->groups); group; group = next) {
+        next = TAILQ_NEXT(group, link);
+        if (group->users == 0 && rate_is_full(&group->rate, now_ms))
+            drop(fair, group);
+    }
+}
+
+void fair_release(struct fair *fair)
+{
+    while (!TAILQ_EMPTY(&fair->groups))
+        drop(fair, TAILQ_FIRST(&fair->groups));
+}
+
 struct fair_group *fair_join(struct fair *fair, uint64_t id, int64_t now_ms)
 {
+    drop_rested(fair, now_ms);
     struct fair_group *group = find(fair, id);
     if (!group) {
         group = mem_alloc(sizeof(*group));
         group->id = id;
         rate_init(&group->rate, fair->group_bytes_per_s, now_ms);
+        rate_fill(&group->rate);
         TAILQ_INIT(&group->line);
         TAILQ_INSERT_TAIL(&fair->groups, group, link);
     }
@@ -50,13 +75,10 @@ struct fair_group *fair_join(struct fair *fair, uint64_t id, int64_t now_ms)
     return group;
 }
 
-void fair_leave(struct fair *fair, struct fair_group *group)
+void fair_leave(struct fair *fair, struct fair_group *group, int64_t now_ms)
 {
-    if (--group->users > 0)
-        return;
-    assert(TAILQ_EMPTY(&group->line));
-    TAILQ_REMOVE(&fair->groups, group, link);
-    mem_free(group);
+    group->users--;
+    drop_rested(fair, now_ms);
 }
 
 /* ---- turns ---- */

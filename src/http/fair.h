@@ -31,7 +31,7 @@ struct fair {
     struct rate rate;
     uint64_t group_bytes_per_s; /* 0: no limit */
     uint64_t served_bytes;      /* of the group served last, before it was */
-    struct fair_groups groups;  /* those with users: no more of them than transfers */
+    struct fair_groups groups;  /* those with users, and those whose buckets are not full again yet */
 };
 
 void fair_init(struct fair *fair, uint64_t bytes_per_s, uint64_t group_bytes_per_s, int64_t now_ms);
@@ -39,10 +39,12 @@ void fair_init(struct fair *fair, uint64_t bytes_per_s, uint64_t group_bytes_per
 void fair_set_rates(struct fair *fair, uint64_t bytes_per_s, uint64_t group_bytes_per_s, int64_t now_ms);
 bool fair_has_limit(const struct fair *fair);
 
-/* A user more or less; the last one frees the group, whose line must be empty then. A group that comes back
- * begins with an empty bucket: going away gains nothing. */
+/* A user more or less; with the last one its line must be empty. The group stays until its bucket is full
+ * again, and one that is not there begins with a full bucket: going away gains nothing, and whoever comes
+ * after a rest need not wait for its first bytes. */
 struct fair_group *fair_join(struct fair *fair, uint64_t id, int64_t now_ms);
-void fair_leave(struct fair *fair, struct fair_group *group);
+void fair_leave(struct fair *fair, struct fair_group *group, int64_t now_ms);
+void fair_release(struct fair *fair); /* nobody is in it any more */
 
 /* Before its first one stands in line: time spent without wanting anything is no credit. */
 void fair_wants(struct fair *fair, struct fair_group *group);

@@ -451,6 +451,7 @@ void http_abort(struct http_request *request)
 static void free_http(struct http *http)
 {
     kept_release(&http->sockets);
+    fair_release(&http->fair);
     mem_free((char *)http->config.ca_file);
     mem_free((char *)http->config.cert_file);
     mem_free((char *)http->config.cert_key_file);

@@ -37,7 +37,7 @@ void limit_leave(struct http_request *request)
     if (!request->group)
         return;
     limit_forget(request);
-    fair_leave(&request->http->fair, request->group);
+    fair_leave(&request->http->fair, request->group, now_of(request->http));
     request->group = NULL;
 }
 

@@ -36,6 +36,17 @@ static void refill(struct rate *rate, int64_t now_ms)
     rate->has_mbytes = smaller(rate->has_mbytes + elapsed_ms * rate->bytes_per_s, rate->depth_bytes * 1000);
 }
 
+void rate_fill(struct rate *rate)
+{
+    rate->has_mbytes = rate->depth_bytes * 1000;
+}
+
+bool rate_is_full(struct rate *rate, int64_t now_ms)
+{
+    refill(rate, now_ms);
+    return rate->has_mbytes == rate->depth_bytes * 1000;
+}
+
 uint64_t rate_take(struct rate *rate, uint64_t wanted, int64_t now_ms)
 {
     if (!rate->bytes_per_s)

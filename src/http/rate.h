@@ -8,6 +8,7 @@
 #ifndef HTTP_RATE_H
 #define HTTP_RATE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct rate {
@@ -18,6 +19,9 @@ struct rate {
 };
 
 void rate_init(struct rate *rate, uint64_t bytes_per_s, int64_t now_ms);
+/* As after a long rest; as it is by now. */
+void rate_fill(struct rate *rate);
+bool rate_is_full(struct rate *rate, int64_t now_ms);
 /* Takes up to `wanted` bytes; returns how many. A clock that goes back grants nothing. */
 uint64_t rate_take(struct rate *rate, uint64_t wanted, int64_t now_ms);
 /* What was taken and not used. */

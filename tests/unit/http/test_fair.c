@@ -83,7 +83,7 @@ static void end(struct run *run)
     for (int i = 0; i < run->count; i++) {
         if (!TAILQ_EMPTY(&run->parties[i].group->line))
             rest(&run->parties[i]);
-        fair_leave(&run->fair, run->parties[i].group);
+        fair_leave(&run->fair, run->parties[i].group, run->now_ms + 2000); /* all buckets are full by then */
     }
     assert_true(TAILQ_EMPTY(&run->fair.groups));
 }
@@ -231,6 +231,7 @@ static void a_few_bytes_are_not_worth_it(void **state)
     struct run run;
     begin(&run, 0, 1000000);
     struct party *a = add(&run, PIECE_BYTES);
+    assert_int_equal(fair_take(&run.fair, a->group, PIECE_BYTES, run.now_ms), 50000);
     assert_int_equal(fair_take(&run.fair, a->group, PIECE_BYTES, run.now_ms + 24), 0);
     assert_int_equal(fair_take(&run.fair, a->group, PIECE_BYTES, run.now_ms + 25), 25000);
     assert_null(fair_next(&run.fair, run.now_ms + 25));
@@ -248,9 +249,31 @@ static void going_away_and_coming_back_gains_nothing(void **state)
         struct fair_group *group = fair_join(&fair, 7, now_ms);
         got += fair_take(&fair, group, PIECE_BYTES, now_ms);
         got += fair_take(&fair, group, PIECE_BYTES, now_ms + 39);
-        fair_leave(&fair, group);
+        fair_leave(&fair, group, now_ms + 39);
     }
-    assert_true(got <= 10000000);
+    assert_true(got <= 10000000 + 50000);
+    fair_release(&fair);
+    assert_true(TAILQ_EMPTY(&fair.groups));
+}
+
+static uint64_t take_alone(struct fair *fair, int64_t now_ms)
+{
+    struct fair_group *group = fair_join(fair, 7, now_ms);
+    uint64_t got = fair_take(fair, group, PIECE_BYTES, now_ms);
+    fair_leave(fair, group, now_ms);
+    return got;
+}
+
+static void l05_who_comes_after_a_rest_need_not_wait(void **state)
+{
+    (void)state;
+    struct fair fair;
+    fair_init(&fair, 0, 1000000, 0);
+    assert_int_equal(take_alone(&fair, 0), 50000);
+    assert_int_equal(take_alone(&fair, 10), 0);
+    assert_int_equal(take_alone(&fair, 30), 30000);
+    assert_int_equal(take_alone(&fair, 90), 50000);
+    fair_release(&fair);
 }
 
 static void a_group_lives_as_long_as_its_users(void **state)
@@ -262,10 +285,10 @@ static void a_group_lives_as_long_as_its_users(void **state)
     struct fair_group *group = fair_join(&fair, 7, 0);
     assert_ptr_equal(fair_join(&fair, 7, 0), group);
     assert_ptr_not_equal(fair_join(&fair, 8, 0), group);
-    fair_leave(&fair, group);
+    fair_leave(&fair, group, 0);
     assert_ptr_equal(TAILQ_FIRST(&fair.groups), group);
-    fair_leave(&fair, group);
-    fair_leave(&fair, TAILQ_FIRST(&fair.groups));
+    fair_leave(&fair, group, 0);
+    fair_leave(&fair, TAILQ_FIRST(&fair.groups), 0);
     assert_true(TAILQ_EMPTY(&fair.groups));
     assert_null(fair_next(&fair, 1000));
     assert_int_equal(fair_wait_ms(&fair, 1000), -1);
@@ -286,6 +309,7 @@ int main(void)
         cmocka_unit_test(what_was_not_used_counts_for_nobody),
         cmocka_unit_test(what_all_may_not_have_the_group_keeps),
         cmocka_unit_test(a_few_bytes_are_not_worth_it),
+        cmocka_unit_test(l05_who_comes_after_a_rest_need_not_wait),
         cmocka_unit_test(going_away_and_coming_back_gains_nothing),
         cmocka_unit_test(a_group_lives_as_long_as_its_users),
     };
