@@ -98,9 +98,19 @@ grant select, insert (tenant_id, client_id, name, yt_channel_id, title, uploads_
     update (client_id, title, uploads_playlist, state, state_reason, until_ms, removed_at_ms)
   on channel to sluice_broker;
 grant select, insert (tenant_id, channel_id) on turn to sluice_broker;
-grant select, insert, update (sealed, scopes, key_id, stored_at_ms), delete on token to sluice_broker;
+grant select, insert, update (sealed, scopes, key_id, stored_at_ms, access_sealed, access_serial, access_until_ms,
+    refresh_owner, refresh_until_ms), delete
+  on token to sluice_broker;
 grant select, update (state, cause, next_at_ms, changed_at_ms) on job to sluice_broker;
-grant select on upload to sluice_broker;
+grant select, update (session_url) on upload to sluice_broker; -- key rotate
+-- Data keys, wrapped; which root keys there are, by their ids; and how far a rotation has come.
+grant select, insert (tenant_id, id, root_key_id, state, wrapped, added_at_ms), delete,
+    update (root_key_id, state, wrapped, retired_at_ms)
+  on tenant_key to sluice_broker;
+grant select, insert (id, live_id, added_at_ms), update (live_id, retired_at_ms) on root_key to sluice_broker;
+grant select, insert (kind, from_key, owner, started_at_ms, seen_at_ms),
+    update (owner, seen_at_ms, ended_at_ms, resealed)
+  on key_rotation to sluice_broker;
 grant select, insert, update (used, drift) on quota to sluice_broker;
 grant select (id, job_id), insert (at_ms, tenant_id, channel_id, job_id, who, what, from_state, to_state, cause,
     lease_epoch, http_status, reason, message, request_id)

@@ -62,7 +62,8 @@ static const struct rule rules[] = {
      " where pg_catalog.has_table_privilege('tenant_member', priv) limit 1",
      "the login may %s rows of tenant_member, and so reach any tenant", MEND_ROLES},
     {FOR_WORKER,
-     LIST("item") " from (values ('token', 'sealed'), ('client', 'secret_sealed')) as secret (tab, col)"
+     LIST("item") " from (values ('token', 'sealed'), ('token', 'access_sealed'),"
+                  " ('client', 'secret_sealed'), ('tenant_key', 'wrapped')) as secret (tab, col)"
                   " cross join lateral (select tab || '.' || col as item) as name"
                   " where pg_catalog.has_column_privilege(tab, col, 'select')",
      "the login may read secrets: %s", MEND_LOGIN},
@@ -70,7 +71,8 @@ static const struct rule rules[] = {
      "select 'client.token_uri' where pg_catalog.has_column_privilege('client', 'token_uri', 'update')",
      "the login may change where refresh tokens are sent: %s", MEND_LOGIN},
     {FOR_BROKER,
-     LIST("item") " from (values ('token', 'sealed'), ('client', 'secret_sealed')) as secret (tab, col)"
+     LIST("item") " from (values ('token', 'sealed'), ('token', 'access_sealed'),"
+                  " ('client', 'secret_sealed'), ('tenant_key', 'wrapped')) as secret (tab, col)"
                   " cross join lateral (select tab || '.' || col as item) as name"
                   " where not pg_catalog.has_column_privilege(tab, col, 'select')",
      "the login may not read what a broker needs: %s", MEND_LOGIN},

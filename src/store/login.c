@@ -16,7 +16,8 @@ static int do_token_put(struct store *store, const struct store_channel *channel
                     "insert into token (channel_id, tenant_id, sealed, scopes, key_id, stored_at_ms)"
                     " values ($1, $2, $3, $4, $5, now_ms()) on conflict (channel_id) do update set"
                     " sealed = excluded.sealed, scopes = excluded.scopes, key_id = excluded.key_id,"
-                    " stored_at_ms = excluded.stored_at_ms",
+                    " stored_at_ms = excluded.stored_at_ms, access_sealed = null,"
+                    " access_serial = token.access_serial + 1, access_until_ms = 0",
                     DB_ARGS(DB_I(channel->id), DB_I(channel->tenant_id), DB_B(sealed.data, sealed.len),
                             DB_T(scopes ? scopes : ""), DB_T(key_id ? key_id : "")),
                     err);
@@ -162,7 +163,14 @@ static int seal_token(struct store *store, struct store_login *login, struct err
 {
     struct blob sealed = {0};
     int rc = login->seal(login->seal_ctx, login->channel.tenant_id, login->channel.id, &sealed, err);
-    return rc < 0 ? rc : do_token_put(store, &login->channel, sealed, login->scopes, login->key_id, err);
+    if (rc == 0)
+        rc = do_token_put(store, &login->channel, sealed, login->scopes, login->key_id, err);
+    /* What is being got with the old one is not to be stored beside the new one. */
+    if (rc == 0)
+        rc = db_run(store->db,
+                    "update token set refresh_owner = '', refresh_until_ms = 0 where channel_id = $1",
+                    DB_ARGS(DB_I(login->channel.id)), err);
+    return rc < 0 ? rc : 0;
 }
 
 static int do_login(struct store *store, struct store_login *login, struct err *err)

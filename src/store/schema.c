@@ -298,5 +298,6 @@ static int make_alarms(struct db *db, struct err *err)
 const struct migration schema_migrations[] = {
     {"first tables", make_tables, 1},
     {"alarms", make_alarms, 1},
+    {"keys", schema_add_keys, 3},
 };
 const int64_t schema_version = ARRAY_LEN(schema_migrations);

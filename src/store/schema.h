@@ -13,6 +13,7 @@ struct migration {
     int64_t compatible_from; /* the oldest version whose sluice may go on with the store afterwards */
 };
 
+int schema_add_keys(struct db *db, struct err *err) MUST_CHECK;
 extern const struct migration schema_migrations[]; /* the first makes version 1 */
 extern const int64_t schema_version;               /* of this binary: their count */
 
