@@ -12,9 +12,8 @@
 #include "base/text.h"
 #include "cli/findings.h"
 #include "cli/output.h"
-#include "cli/sealed.h"
 #include "media/media.h"
-#include "vault/seal.h"
+#include "vault/tenant_keys.h"
 #include "worker/confine.h"
 
 enum { CLOCK_SLACK_MS = 300000, SPACE_BYTES_MIN = 268435456 };
@@ -109,37 +108,46 @@ bool check_store(struct check *check)
 
 /* ---- key ---- */
 
-static int compare_key(struct check *check, const struct vault_key *key, struct err *err)
+static void tell_keys(struct check *check, const struct vault_ring *ring)
 {
-    struct sealed_census census;
-    struct store *store;
-    int code = store_open(check->cli->settings.broker_store, STORE_USE, &store, err); /* who may see them */
+    size_t count = vault_ring_count(ring);
+    check_ok(check, "key", "%s (%s) fits the store", vault_ring_name(ring), vault_ring_id(ring, 0));
+    if (count > 1)
+        check_warn(check, "key", "end the rotation with `sluice key rotate --root`",
+                   "%s holds %zu keys: a rotation has begun and was not ended", vault_ring_name(ring), count);
+    if (text_starts_with(check->cli->settings.key_source, "variable:"))
+        check_warn(check, "key", "set key_file, key_credential or key_command instead",
+                   "other programs of this user may see %s", vault_ring_name(ring));
+}
+
+/* With the broker's login: no other may reach keys. */
+static int compare_keys(struct check *check, struct vault_ring *ring, struct err *err)
+{
+    struct store *store = NULL;
+    int code = store_open(check->cli->settings.broker_store, STORE_USE, &store, err);
     if (code < 0)
         return code;
-    code = sealed_count(store, vault_key_id(key), &census, err);
+    struct tenant_keys *keys = tenant_keys_new(store, ring);
+    code = tenant_keys_check(keys, err);
+    tenant_keys_free(keys);
     store_close(store);
-    if (code == 0 && census.other_key_count > 0)
-        code = err_set(err, ERR_AUTH, "%s holds key %s, but %u of the store's secrets are sealed with key %s",
-                       check->cli->settings.key_file, vault_key_id(key), census.other_key_count,
-                       census.other_key_id);
-    if (code == 0)
-        check_ok(check, "key", "%s (%s) fits %u sealed secrets", check->cli->settings.key_file,
-                 vault_key_id(key), census.client_count + census.token_count);
     return code;
 }
 
 void check_key(struct check *check)
 {
-    struct vault_key *key = NULL;
+    struct vault_ring *ring = NULL;
     struct err err = {0};
-    int code = vault_key_load(check->cli->settings.key_file, &key, &err);
+    int code = vault_ring_load(check->cli->settings.key_source, &ring, &err);
     if (code < 0) {
         check_fail(check, "key", NULL, &err);
         return;
     }
-    if (compare_key(check, key, &err) < 0)
+    if (compare_keys(check, ring, &err) < 0)
         check_fail(check, "key", "set key_file to the file that belongs to this store", &err);
-    vault_key_free(key);
+    else
+        tell_keys(check, ring);
+    vault_ring_free(ring);
 }
 
 /* ---- what a worker gives up ---- */
@@ -158,8 +166,8 @@ void check_confinement(struct check *check)
                    abi == 0 ? "this kernel has no Landlock" : "there are no seccomp filters here");
     else if (confine_leaves_key(settings))
         check_warn(check, "sandbox", "set media_root to the folder of your sources, or move the key file",
-                   "%s lies beneath media_root %s: a worker must be able to read it", settings->key_file,
-                   settings->media_root);
+                   "%s lies beneath media_root %s: a worker must be able to read it",
+                   vault_ring_source_path(settings->key_source), settings->media_root);
     else
         check_ok(check, "sandbox", "Landlock (ABI %d) and seccomp; the worker cannot read the key", abi);
 }

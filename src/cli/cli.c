@@ -16,8 +16,9 @@ enum { COMMANDS_MAX = 64 };
 /* ---- the table ---- */
 
 static const struct cli_command *const families[] = {
-    init_commands, client_commands, channel_commands, add_commands,   upload_commands, worker_commands,
-    job_commands,  status_commands, audit_commands,   alarm_commands, check_commands,  reference_commands,
+    init_commands,   client_commands, channel_commands,   add_commands,   upload_commands,
+    worker_commands, job_commands,    status_commands,    audit_commands, alarm_commands,
+    key_commands,    check_commands,  reference_commands,
 };
 
 const struct cli_command *const *cli_commands(void)

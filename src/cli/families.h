@@ -14,6 +14,7 @@ extern const struct cli_command job_commands[];
 extern const struct cli_command status_commands[];
 extern const struct cli_command audit_commands[];
 extern const struct cli_command alarm_commands[];
+extern const struct cli_command key_commands[];
 extern const struct cli_command check_commands[];
 extern const struct cli_command reference_commands[]; /* version, help, and what the manual is made from */
 

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 #include "vault/keeper.h"
 #include "vault/parent.h"
 #include "vault/process.h"
+#include "vault/ring.h"
 
 enum {
     /* A sound child answers within 25 s (broker_token.c), or a little later where the store is locked: then
@@ -63,6 +65,7 @@ struct broker {
     char *executable;
     struct keeper *keeper; /* not owned; NULL: it is started directly */
     int64_t kept_pid;      /* the keeper's child; 0: none */
+    char *key_variable;    /* what holds the key; NULL: none */
     int64_t answer_ms;
     unsigned char digest_key[VAULT_DIGEST_KEY_SIZE];
 
@@ -241,7 +244,8 @@ static int spawn(struct broker *broker, int fd, struct err *err)
         {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
         {.flags = UV_INHERIT_FD, .data.fd = fd},
     };
-    char **environment = process_environment();
+    char **environment =
+        process_environment(broker->key_variable, broker->key_variable ? getenv(broker->key_variable) : NULL);
     struct process *process = mem_alloc(sizeof(*process));
     process->handle.data = process;
     process->broker = broker;
@@ -405,7 +409,7 @@ bool broker_build_config(const struct broker_config *config, struct secret *ret,
     struct message_out out;
     message_start(&out, MESSAGE_CONFIG, CONFIG_ID);
     message_put_text(&out, config->store);
-    message_put_text(&out, config->key_file);
+    message_put_text(&out, config->key_source);
     message_put_text(&out, config->api_root);
     message_put_text(&out, config->ca_file);
     message_put_text(&out, config->proxy);
@@ -435,6 +439,8 @@ static struct broker *broker_new(uv_loop_t *loop, const struct broker_config *co
     broker->next_id = CONFIG_ID + 1;
     broker->executable = mem_dup(config->executable);
     broker->keeper = config->keeper;
+    const char *variable = vault_ring_source_variable(config->key_source);
+    broker->key_variable = variable ? mem_dup(variable) : NULL;
     broker->answer_ms = config->answer_ms > 0 ? config->answer_ms : ANSWER_MS;
     uv_timer_init(loop, &broker->tick);
     broker->tick.data = broker;
@@ -473,6 +479,7 @@ static void broker_freed(uv_handle_t *handle)
     finish_all(broker, "the broker is closed"); /* asked from within the last answers */
     secret_release(&broker->config);
     mem_free(broker->executable);
+    mem_free(broker->key_variable);
     mem_free(broker);
 }
 

@@ -29,8 +29,8 @@ struct keeper;
 /* Everything the child needs, sent to it as its first message; texts stay with the caller during
  * broker_open(). */
 struct broker_config {
-    const char *store; /* broker_store, or store */
-    const char *key_file;
+    const char *store;      /* broker_store, or store */
+    const char *key_source; /* as ring.h has it */
     const char *api_root;
     const char *ca_file; /* NULL: the system's */
     const char *proxy;   /* NULL: none */

@@ -42,9 +42,8 @@ void broker_token(struct broker *broker, int64_t tenant_id, int64_t channel_id, 
 
 static enum open_result open_result_of(const struct message *answer, unsigned field)
 {
-    if (!answer)
-        return OPEN_TRANSIENT;
-    return answer->fields[field].number == OPEN_OK ? OPEN_OK : OPEN_CORRUPT;
+    int64_t result = answer ? answer->fields[field].number : OPEN_TRANSIENT;
+    return result == OPEN_OK || result == OPEN_TRANSIENT ? (enum open_result)result : OPEN_CORRUPT;
 }
 
 static void seal_answered(const struct question *question, const struct message *answer, const char *why,

@@ -35,9 +35,10 @@ static int store_secret(struct child *child, const struct store_client *client, 
     struct row_place place;
     struct buf sealed AUTO_BUF = BUF_INIT(VAULT_SEALED_MAX);
     place_of_client(&place, client->tenant_id, client->id);
-    vault_seal(child->key, &place.place, secret, strlen(secret), &sealed);
-    return store_client_set_secret(child->store, client->id,
-                                   (struct blob){.data = sealed.data, .len = sealed.len}, err);
+    int code = tenant_seal(child->keys, &place.place, secret, strlen(secret), &sealed, NULL, err);
+    return code != 0 ? code
+                     : store_client_set_secret(child->store, client->id,
+                                               (struct blob){.data = sealed.data, .len = sealed.len}, err);
 }
 
 /* In one transaction. With a token service no secret is needed, and none is stored: one that is there stays.

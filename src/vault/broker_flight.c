@@ -38,19 +38,41 @@ static void tell(const struct flight *flight, enum token_result result, const ch
         audit_write(flight->child, &audit);
 }
 
+/* The other brokers wait as this one will. */
+static int64_t pause_of_all_ms(const struct flight *flight, enum token_result result, int64_t retry_after_ms)
+{
+    if (result != TOKEN_TRANSIENT)
+        return 0;
+    struct pause pause = flight->entry->pause;
+    pause_extend(&pause, 0, retry_after_ms);
+    return pause.until_mono_ms;
+}
+
 void flight_land(struct flight *flight, enum token_result result, const char *message, int http_status,
                  int64_t retry_after_ms)
 {
-    tell(flight, result, message, http_status);
+    if (result != TOKEN_OK || !flight->is_shared)
+        tell(flight, result, message, http_status);
+    if (flight->has_turn)
+        share_fail(flight, pause_of_all_ms(flight, result, retry_after_ms));
     struct landing landing = {.result = result,
                               .message = message,
                               .retry_after_ms = retry_after_ms,
                               .access = &flight->access,
                               .life_ms = flight->expires_at_mono_ms - clock_mono_ms(),
                               .row = flight->has_row ? flight->row : NULL,
-                              .is_fresh = flight->is_fresh || !flight->child->service};
+                              .is_fresh =
+                                  flight->is_fresh || (!flight->child->service && !flight->is_shared)};
     tokens_landed(flight->entry, &landing);
     secret_release(&flight->access);
+    mem_free(flight);
+}
+
+void flight_land_early(struct flight *flight, const char *message, int64_t wait_ms)
+{
+    struct landing landing = {
+        .result = TOKEN_TRANSIENT, .message = message, .retry_after_ms = wait_ms, .is_early = true};
+    tokens_landed(flight->entry, &landing);
     mem_free(flight);
 }
 
@@ -69,7 +91,9 @@ static void land_verified(struct flight *flight)
 {
     struct token_entry *entry = flight->entry;
     entry->is_verified = true;
-    memcpy(entry->verified_row, flight->row, sizeof(entry->verified_row));
+    memcpy(entry->verified, flight->login, sizeof(entry->verified));
+    if (flight->has_turn)
+        share_end(flight);
     flight_land(flight, TOKEN_OK, "", 0, -1);
 }
 
@@ -115,8 +139,8 @@ void flight_verify(struct flight *flight)
 {
     const struct token_entry *entry = flight->entry;
     struct err err = {0};
-    if (entry->is_verified && memcmp(entry->verified_row, flight->row, sizeof(flight->row)) == 0)
-        flight_land(flight, TOKEN_OK, "", 0, -1);
+    if (entry->is_verified && memcmp(entry->verified, flight->login, sizeof(flight->login)) == 0)
+        land_verified(flight);
     else if (ask_whose(flight->child, &flight->access, flight->client.id, flight->channel.id, whose_is_known,
                        flight, &err) != 0)
         land_err(flight, &err);
@@ -124,27 +148,39 @@ void flight_verify(struct flight *flight)
 
 /* ---- the refresh ---- */
 
+/* Whether the row still has the login that the new refresh token came from. Not told by the row's bytes: a
+ * rotation of keys changes those. */
+static int is_same_login(struct flight *flight, bool *ret, char scopes[512], struct err *err)
+{
+    struct secret old AUTO_SECRET = {0};
+    unsigned char login[ROW_DIGEST_BYTES];
+    int code = open_refresh_token(flight->child, &flight->channel, &old, NULL, scopes, err);
+    if (code != 0)
+        return code;
+    login_digest(&old, login);
+    *ret = memcmp(login, flight->entry->unsaved_for, sizeof(login)) == 0;
+    return 0;
+}
+
 /* Seals what entry->unsaved holds and stores it, unless a new login has taken the row's place meanwhile. */
 static int replace_row(struct flight *flight, struct err *err)
 {
     const struct token_entry *entry = flight->entry;
-    struct store *store = flight->child->store;
-    struct store_token old = {.scopes = ""};
-    unsigned char row[ROW_DIGEST_BYTES];
-    int code = store_token_get(store, flight->channel.id, &old, err);
-    if (code != 0)
+    struct child *child = flight->child;
+    char scopes[512], key_id[VAULT_KEY_ID_SIZE];
+    bool is_same = false;
+    int code = is_same_login(flight, &is_same, scopes, err);
+    if (code != 0 || !is_same)
         return code;
-    vault_sha256(old.sealed.data, old.sealed.len, row);
-    mem_free((void *)old.sealed.data);
-    if (memcmp(row, entry->unsaved_row, sizeof(row)) != 0)
-        return 0;
     struct row_place place;
     struct buf sealed AUTO_BUF = BUF_INIT(VAULT_SEALED_MAX);
     place_of_token(&place, flight->channel.tenant_id, flight->channel.id);
-    vault_seal(flight->child->key, &place.place, entry->unsaved.data, entry->unsaved.len, &sealed);
-    return store_token_set(store, flight->channel.id, (struct blob){.data = sealed.data, .len = sealed.len},
-                           flight->scopes[0] ? flight->scopes : old.scopes, vault_key_id(flight->child->key),
-                           err);
+    code =
+        tenant_seal(child->keys, &place.place, entry->unsaved.data, entry->unsaved.len, &sealed, key_id, err);
+    return code != 0 ? code
+                     : store_token_set(child->store, flight->channel.id,
+                                       (struct blob){.data = sealed.data, .len = sealed.len},
+                                       flight->scopes[0] ? flight->scopes : scopes, key_id, err);
 }
 
 static int save_rotated(struct flight *flight, struct err *err)
@@ -179,7 +215,8 @@ static int keep_new_refresh_token(struct flight *flight, const struct yt_token_r
     if (!is_new_refresh_token(flight, reply))
         return 0;
     secret_set(&flight->entry->unsaved, reply->refresh_token, strlen(reply->refresh_token));
-    memcpy(flight->entry->unsaved_row, flight->row, sizeof(flight->row));
+    memcpy(flight->entry->unsaved_for, flight->login, sizeof(flight->login));
+    login_digest(&flight->entry->unsaved, flight->login);
     return save_rotated(flight, err);
 }
 
@@ -264,14 +301,11 @@ static int load(struct flight *flight, struct secret *ret_client_secret, struct 
                 struct err *err)
 {
     struct store *store = flight->child->store;
-    int code = flight_load_channel(flight, err);
-    /* One that an earlier flight could not store comes before anything else. */
-    if (code == 0 && flight->entry->unsaved.data)
-        code = save_rotated(flight, err);
-    if (code == 0)
-        code =
-            open_refresh_token(flight->child, &flight->channel, ret_token, flight->row, flight->scopes, err);
+    int code =
+        open_refresh_token(flight->child, &flight->channel, ret_token, flight->row, flight->scopes, err);
     flight->has_row = code == 0;
+    if (code == 0)
+        login_digest(ret_token, flight->login);
     if (code == 0)
         code = store_client_get(store, flight->channel.client_id, &flight->client, err);
     if (code == 0)
@@ -299,6 +333,19 @@ static void start_refresh(struct flight *flight)
     refresh(flight, &client_secret, &token);
 }
 
+void flight_go_on(struct flight *flight)
+{
+    struct err err = {0};
+    int code = flight_load_channel(flight, &err);
+    /* One that an earlier flight could not store comes before anything else. */
+    if (code == 0 && flight->entry->unsaved.data)
+        code = save_rotated(flight, &err);
+    if (code != 0)
+        land_err(flight, &err);
+    else if (share_begin(flight))
+        start_refresh(flight);
+}
+
 void flight_start(struct child *child, struct token_entry *entry)
 {
     struct flight *flight = mem_alloc(sizeof(*flight));
@@ -307,5 +354,5 @@ void flight_start(struct child *child, struct token_entry *entry)
     if (child->service)
         flight_start_with_service(flight);
     else
-        start_refresh(flight);
+        flight_go_on(flight);
 }

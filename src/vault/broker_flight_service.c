@@ -25,6 +25,7 @@ static void take_token(struct flight *flight, const struct yt_token_reply *token
 {
     secret_set(&flight->access, token->access_token, strlen(token->access_token));
     vault_sha256(flight->access.data, flight->access.len, flight->row);
+    memcpy(flight->login, flight->row, sizeof(flight->login));
     flight->expires_at_mono_ms = clock_mono_ms() + token->expires_in_ms;
     flight_verify(flight);
 }

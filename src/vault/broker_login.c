@@ -61,6 +61,7 @@ struct seal_ctx {
     struct child *child;
     const struct secret *refresh;
     struct buf sealed;
+    char key_id[VAULT_KEY_ID_SIZE];
 };
 
 static int seal_refresh(void *ctx, int64_t tenant_id, int64_t channel_id, struct blob *ret_sealed,
@@ -69,9 +70,10 @@ static int seal_refresh(void *ctx, int64_t tenant_id, int64_t channel_id, struct
     struct seal_ctx *seal = ctx;
     struct row_place place;
     place_of_token(&place, tenant_id, channel_id);
-    vault_seal(seal->child->key, &place.place, seal->refresh->data, seal->refresh->len, &seal->sealed);
-    if (seal->sealed.overflowed)
-        return err_set(err, ERR_INVALID, "the refresh token is too long");
+    int code = tenant_seal(seal->child->keys, &place.place, seal->refresh->data, seal->refresh->len,
+                           &seal->sealed, seal->key_id, err);
+    if (code != 0)
+        return code;
     *ret_sealed = (struct blob){.data = seal->sealed.data, .len = seal->sealed.len};
     return 0;
 }
@@ -86,13 +88,16 @@ static int store_login(struct login *login, const struct yt_channel *channel, st
         .scopes = login->scopes,
         .seal = login->refresh.data ? seal_refresh : NULL,
         .seal_ctx = &seal,
-        .key_id = vault_key_id(child->key)};
+        .key_id = seal.key_id};
     text_copy(row.channel.name, sizeof(row.channel.name), login->name);
     text_copy(row.channel.yt_channel_id, sizeof(row.channel.yt_channel_id), channel->id);
     text_copy(row.channel.title, sizeof(row.channel.title), channel->title);
     text_copy(row.channel.uploads_playlist, sizeof(row.channel.uploads_playlist), channel->uploads_playlist);
+    int code = row.seal ? tenant_keys_prepare(child->keys, row.channel.tenant_id, err) : 0;
+    if (code != 0)
+        return code;
     buf_init(&seal.sealed, VAULT_SEALED_MAX);
-    int code = store_channel_login(child->store, &row, err);
+    code = store_channel_login(child->store, &row, err);
     buf_release(&seal.sealed);
     return code != 0 ? code : store_channel_get(child->store, row.channel.id, ret, err);
 }

@@ -8,6 +8,7 @@
 #include "store/isolation.h"
 #include "vault/broker.h"
 #include "vault/child.h"
+#include "vault/flight.h"
 #include "vault/harden.h"
 #include "vault/sandbox.h"
 #include "vault/tokens.h"
@@ -139,11 +140,17 @@ static int configure(struct child *child, const struct message *config, struct e
     int64_t level = config->fields[CONFIG_LOG_LEVEL].number;
     log_setup(level >= LOG_ERROR && level <= LOG_DEBUG ? (enum log_level)level : LOG_INFO,
               config->fields[CONFIG_LOG_FORMAT].number == LOG_JSON ? LOG_JSON : LOG_LOGFMT);
-    int code = vault_key_load(config->fields[CONFIG_KEY_FILE].text, &child->key, err);
+    const char *source = config->fields[CONFIG_KEY_SOURCE].text;
+    int code = vault_ring_load(source, &child->ring, err);
+    vault_ring_wipe_source(source);
     if (code == 0)
         code = check_root(child, config, err);
     if (code == 0)
         code = open_store(child, config, err);
+    if (code == 0) {
+        child->keys = tenant_keys_new(child->store, child->ring);
+        code = tenant_keys_check(child->keys, err);
+    }
     if (code == 0)
         code = open_http(child, config, err);
     if (code == 0)
@@ -158,7 +165,7 @@ static void greet(struct child *child, const struct message *config)
 {
     unsigned char digest_key[VAULT_DIGEST_KEY_SIZE];
     struct message_out out;
-    vault_digest_key(child->key, digest_key);
+    vault_digest_key(vault_ring_current(child->ring), digest_key);
     message_start(&out, MESSAGE_HELLO, config->id);
     message_put_bytes(&out, digest_key, sizeof(digest_key));
     child_answer(child, &out);
@@ -274,6 +281,7 @@ static int child_open(struct child *child, int fd, struct err *err)
     uv_timer_init(&child->loop, &child->tick);
     child->tick.data = child;
     uv_timer_start(&child->tick, on_tick, TICK_MS, TICK_MS);
+    share_open(child);
     struct link_events events = {.frame = on_frame, .ended = on_end, .ctx = child};
     return link_open(&child->loop, fd, &events, &child->link, err);
 }
@@ -282,6 +290,7 @@ static void child_close(struct child *child)
 {
     child->is_closing = true;
     login_device_forget(child);
+    share_stop(child);
     if (child->http)
         http_close(child->http); /* ends what is under way: flights land, logins are answered */
     service_stop(child->service);
@@ -292,8 +301,9 @@ static void child_close(struct child *child)
     uv_loop_close(&child->loop);
     tokens_free(child->tokens);
     service_free(child->service);
+    tenant_keys_free(child->keys);
     store_close(child->store);
-    vault_key_free(child->key);
+    vault_ring_free(child->ring);
     mem_free(child->api_root);
     mem_free(child->tenants);
     mem_free(child->served);

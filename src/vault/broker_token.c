@@ -376,6 +376,8 @@ static void settle(struct token_entry *entry, const struct landing *landing)
     int64_t now_mono_ms = clock_mono_ms();
     if (landing->result == TOKEN_OK) {
         take_access(entry, landing, now_mono_ms);
+    } else if (landing->is_early) {
+        entry->pause.until_mono_ms = now_mono_ms + landing->retry_after_ms;
     } else if (landing->result == TOKEN_TRANSIENT) {
         pause_extend(&entry->pause, now_mono_ms, landing->retry_after_ms);
     } else if (landing->result == TOKEN_FROZEN) {

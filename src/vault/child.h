@@ -5,6 +5,7 @@
  * broker_main.c     start, hardening, configuration, dispatch, end
  * broker_token.c    access tokens on request: leases, cache, who waits for which flight
  * broker_flight.c   one flight: refresh, rotation, whose channel; broker_flight_service.c: to a token service
+ * broker_share.c    the access token that all brokers share in the store, and whose turn it is to refresh
  * broker_gate.c     when not to ask a token endpoint
  * broker_login.c    a code becomes a sealed refresh token; broker_login_device.c: one that is entered on
  *                   another device; broker_login_file.c: or another program's file
@@ -27,9 +28,11 @@
 #include "vault/link.h"
 #include "vault/seal.h"
 #include "vault/service.h"
+#include "vault/tenant_keys.h"
 #include "youtube/youtube.h"
 
 struct device_login;
+struct flight;
 struct service;
 struct tokens;
 
@@ -44,8 +47,12 @@ struct cdn_signing {
 struct child {
     uv_loop_t loop;
     uv_timer_t tick;
-    struct link *link; /* NULL: the parent is gone */
-    struct vault_key *key;
+    uv_timer_t poll;        /* while flights wait for another broker's */
+    struct flight *waiting; /* those */
+    char owner[NAME_SIZE];  /* in whose name a turn to refresh is taken: the same after a restart */
+    struct link *link;      /* NULL: the parent is gone */
+    struct vault_ring *ring;
+    struct tenant_keys *keys;
     struct store *store;
     struct http *http;
     struct service *service; /* NULL: logins are in the store */
@@ -110,15 +117,18 @@ struct row_place {
     struct seal_place place;
 };
 void place_of_token(struct row_place *ret, int64_t tenant_id, int64_t channel_id);
+void place_of_access(struct row_place *ret, int64_t tenant_id, int64_t channel_id);
 void place_of_client(struct row_place *ret, int64_t tenant_id, int64_t client_id);
-/* ERR_AUTH: the client has no secret; ERR_CORRUPT; ERR_STORE. `ret_digest` tells this sealed row from another
- * one; may be NULL. */
+/* ERR_AUTH: the client has no secret; ERR_CORRUPT, which is told to the log and the trail; ERR_STORE.
+ * `ret_digest` tells this sealed row from another one; may be NULL. */
 int open_client_secret(struct child *child, const struct store_client *client, struct secret *ret,
                        unsigned char ret_digest[ROW_DIGEST_BYTES], struct err *err) MUST_CHECK;
 /* ERR_NOT_FOUND: no login. `ret_scopes` may be NULL, else of 512. */
 int open_refresh_token(struct child *child, const struct store_channel *channel, struct secret *ret,
                        unsigned char ret_digest[ROW_DIGEST_BYTES], char *ret_scopes,
                        struct err *err) MUST_CHECK;
+int open_access_token(struct child *child, const struct store_channel *channel, struct blob sealed,
+                      struct secret *ret, struct err *err) MUST_CHECK;
 
 /* ---- the network ---- */
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -14,6 +15,7 @@
 #include "vault/harden.h"
 #include "vault/parent.h"
 #include "vault/process.h"
+#include "vault/ring.h"
 
 enum {
     KEEPER_FD = 3,
@@ -37,6 +39,8 @@ struct state {
     int fd;
     struct secret config; /* a frame (message.h) */
     size_t config_len;
+    char *key_variable; /* what holds the key, NULL: nothing; and its value, no longer in our environment */
+    struct secret key;
     pid_t broker; /* 0: none */
 };
 
@@ -83,7 +87,9 @@ static void start_broker(struct state *state)
         reply(state, &answer, -1);
         return;
     }
-    answer.error = process_start("/proc/self/exe", "broker", ends[1], &state->broker);
+    char **environment = process_environment(state->key_variable, state->key.data);
+    answer.error = process_start("/proc/self/exe", "broker", ends[1], environment, &state->broker);
+    process_environment_free(environment);
     close(ends[1]);
     if (answer.error == 0 && send_config(state, ends[0]))
         answer.pid = state->broker;
@@ -91,12 +97,28 @@ static void start_broker(struct state *state)
     close(ends[0]);
 }
 
+/* Out of the environment, where it can be looked at for as long as a process lives. */
+static void take_key(struct state *state, const char *source)
+{
+    const char *variable = vault_ring_source_variable(source);
+    const char *value = variable ? getenv(variable) : NULL;
+    if (!value)
+        return; /* the broker says what is missing */
+    state->key_variable = mem_dup(variable);
+    secret_set(&state->key, value, strlen(value));
+    vault_ring_wipe_source(source);
+}
+
 static void take_config(struct state *state, const char *data, size_t len)
 {
-    if (state->config_len > 0 || len == 0)
+    struct message config;
+    if (state->config_len > 0 || len <= MESSAGE_HEAD_BYTES)
         return; /* once: whoever has taken the parent over may not change it */
     secret_set(&state->config, data, len);
     state->config_len = len;
+    if (message_parse(data + MESSAGE_HEAD_BYTES, len - MESSAGE_HEAD_BYTES, &config, NULL) == 0 &&
+        config.type == MESSAGE_CONFIG)
+        take_key(state, config.fields[CONFIG_KEY_SOURCE].text);
 }
 
 static bool serve_one(struct state *state, struct secret *packet)
@@ -135,6 +157,8 @@ int keeper_main(int fd)
         ;
     end_broker(&state, BROKER_END_MS);
     secret_release(&state.config);
+    secret_release(&state.key);
+    mem_free(state.key_variable);
     allow_leak_check();
     return 0;
 }
@@ -176,7 +200,10 @@ int keeper_open(const struct broker_config *config, struct keeper **ret, struct 
         return err_set_errno(err, ERR_INTERNAL, errno, "making the keeper's socket");
     struct keeper *keeper = mem_alloc(sizeof(*keeper));
     keeper->fd = ends[0];
-    int error = process_start(config->executable, "keeper", ends[1], &keeper->pid);
+    const char *variable = vault_ring_source_variable(config->key_source);
+    char **environment = process_environment(variable, variable ? getenv(variable) : NULL);
+    int error = process_start(config->executable, "keeper", ends[1], environment, &keeper->pid);
+    process_environment_free(environment);
     close(ends[1]);
     int code = error == 0
                    ? send_whole_config(keeper, config, err)

@@ -1,9 +1,7 @@
 /*
- * The inside of a vault key, for src/vault alone. The key file's 32 bytes are a root that is used for nothing
- * but deriving: one subkey a purpose, so that none says anything about another.
- *
- * A place for keys to come (one data key a tenant, wrapped by this one): another derived purpose, and another
- * format version of sealed values.
+ * The inside of a key, for src/vault alone. Its 32 bytes are a root that is used for nothing but deriving:
+ * one subkey a purpose, so that none says anything about another. Root keys and data keys are both of this
+ * make.
  */
 #ifndef VAULT_KEY_H
 #define VAULT_KEY_H
@@ -20,7 +18,6 @@ struct vault_key {
     char id_text[VAULT_KEY_ID_SIZE];
 };
 
-/* From root bytes instead of a file: for fuzzing and tests as well. */
 struct vault_key *vault_key_new(const unsigned char root[KEY_ROOT_BYTES]);
 
 #endif

@@ -50,7 +50,7 @@ const char *message_name(enum message_type type);
 /* Places of the fields, in the order in which they are put. */
 enum {
     CONFIG_STORE,
-    CONFIG_KEY_FILE,
+    CONFIG_KEY_SOURCE,
     CONFIG_API_ROOT,
     CONFIG_CA_FILE,
     CONFIG_PROXY,

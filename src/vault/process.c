@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,11 +14,12 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/sanitizer.h"
+#include "vault/secret.h"
 
 enum { SOCKET_FD = 3 };
 
-/* All that the child needs from the outside: where its standard error leads (base/log.h), and in a build for
- * tests how to report what it finds. */
+/* All that the child needs from the outside, beside a key that is kept in a variable: where its standard
+ * error leads (base/log.h), and in a build for tests how to report what it finds. */
 static const char *const passed_on[] = {
     "JOURNAL_STREAM",
 #if HAS_SANITIZER
@@ -25,10 +27,12 @@ static const char *const passed_on[] = {
 #endif
 };
 
-char **process_environment(void)
+char **process_environment(const char *name, const char *key)
 {
-    char **environment = mem_alloc_array(ARRAY_LEN(passed_on) + 1, sizeof(*environment));
+    char **environment = mem_alloc_array(ARRAY_LEN(passed_on) + 2, sizeof(*environment));
     size_t count = 0;
+    if (key)
+        environment[count++] = mem_printf("%s=%s", name, key);
     for (size_t i = 0; i < ARRAY_LEN(passed_on); i++) {
         const char *value = getenv(passed_on[i]);
         if (value)
@@ -39,8 +43,10 @@ char **process_environment(void)
 
 void process_environment_free(char **environment)
 {
-    for (char **variable = environment; *variable; variable++)
+    for (char **variable = environment; *variable; variable++) {
+        secret_wipe(*variable, strlen(*variable));
         mem_free(*variable);
+    }
     mem_free(environment);
 }
 
@@ -54,7 +60,8 @@ static int prepare(posix_spawn_file_actions_t *actions, int fd)
     return error == 0 ? posix_spawn_file_actions_addclosefrom_np(actions, SOCKET_FD + 1) : error;
 }
 
-int process_start(const char *executable, const char *subcommand, int fd, pid_t *ret_pid)
+int process_start(const char *executable, const char *subcommand, int fd, char *const *environment,
+                  pid_t *ret_pid)
 {
     char program[] = "sluice";
     char *word AUTO_FREE = mem_dup(subcommand);
@@ -63,11 +70,9 @@ int process_start(const char *executable, const char *subcommand, int fd, pid_t 
     int error = posix_spawn_file_actions_init(&actions);
     if (error != 0)
         return error;
-    char **environment = process_environment();
     error = prepare(&actions, fd);
     if (error == 0)
         error = posix_spawn(ret_pid, executable, &actions, NULL, args, environment);
-    process_environment_free(environment);
     posix_spawn_file_actions_destroy(&actions);
     return error;
 }

@@ -30,11 +30,13 @@ static void allow_folder_of(struct landlock *rules, const char *path)
 
 static void allow_configured(struct landlock *rules, const struct message *config)
 {
-    static const unsigned files[] = {
-        CONFIG_KEY_FILE,          CONFIG_CA_FILE,          CONFIG_CDN_KEY_FILE,       CONFIG_SERVICE_CA_FILE,
-        CONFIG_SERVICE_CERT_FILE, CONFIG_SERVICE_KEY_FILE, CONFIG_SERVICE_BEARER_FILE};
+    static const unsigned files[] = {CONFIG_CA_FILE,          CONFIG_CDN_KEY_FILE,
+                                     CONFIG_SERVICE_CA_FILE,  CONFIG_SERVICE_CERT_FILE,
+                                     CONFIG_SERVICE_KEY_FILE, CONFIG_SERVICE_BEARER_FILE};
     for (size_t i = 0; i < ARRAY_LEN(files); i++)
         allow_folder_of(rules, config->fields[files[i]].text);
+    const char *key = vault_ring_source_path(config->fields[CONFIG_KEY_SOURCE].text);
+    allow_folder_of(rules, key ? key : "");
 }
 
 static void allow_store_path(void *ctx, const char *path, enum store_need need)

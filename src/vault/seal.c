@@ -61,6 +61,15 @@ void vault_seal(const struct vault_key *key, const struct seal_place *place, con
     buf_append(ret, sealed.data, sealed.len);
 }
 
+bool vault_sealed_key_id(const void *sealed, size_t len, char ret[VAULT_KEY_ID_SIZE])
+{
+    const unsigned char *bytes = sealed;
+    if (len < HEAD_BYTES + TAG_BYTES || bytes[0] != FORMAT_VERSION)
+        return false;
+    text_hex(ret, bytes + 1, KEY_ID_BYTES);
+    return true;
+}
+
 static int check_head(const struct vault_key *key, const struct seal_place *place,
                       const unsigned char *sealed, size_t len, struct err *err)
 {
@@ -73,8 +82,7 @@ static int check_head(const struct vault_key *key, const struct seal_place *plac
     if (sodium_memcmp(sealed + 1, key->id, KEY_ID_BYTES) != 0) {
         char id[VAULT_KEY_ID_SIZE];
         text_hex(id, sealed + 1, KEY_ID_BYTES);
-        return err_set(err, ERR_CORRUPT,
-                       "the sealed %s of %s %s was sealed with key %s, but the key file holds %s",
+        return err_set(err, ERR_CORRUPT, "the sealed %s of %s %s was sealed with key %s, not with key %s",
                        place->field, place->table, place->row, id, key->id_text);
     }
     return 0;

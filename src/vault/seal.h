@@ -1,13 +1,16 @@
 /*
- * Sealing: XChaCha20-Poly1305 (libsodium) under the key of `key_file`. The additional data are format, key
- * id, tenant, table, row and field, so that a sealed value moved to another row, tenant or field does not
- * open (docs/faults.md K10). Only the broker process and `sluice init` load a key. Any thread once loaded.
+ * Sealing: XChaCha20-Poly1305 (libsodium). The additional data are format, key id, tenant, table, row and
+ * field, so that a sealed value moved to another row, tenant or field does not open (docs/faults.md K10).
+ *
+ * Two kinds of keys seal: a root key (ring.h) wraps data keys, a tenant's data key (tenant_keys.h) seals the
+ * tenant's values. Only the broker process and the commands `init`, `check` and `key` load any. Any thread.
  *
  * Sealed form: version byte, 8 bytes key id, 24 bytes nonce, ciphertext and tag.
  */
 #ifndef VAULT_SEAL_H
 #define VAULT_SEAL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -23,20 +26,18 @@ enum {
 
 struct vault_key;
 
-/* Makes a new random key file of mode 0400 in a directory made with 0700 if missing. ERR_EXISTS leaves the
- * file that is there alone. */
-int vault_key_create(const char *path, struct err *err) MUST_CHECK;
-/* ERR_NOT_FOUND (says `sluice init`), ERR_AUTH (others may read it; not a key file). */
-int vault_key_load(const char *path, struct vault_key **ret, struct err *err) MUST_CHECK;
-void vault_key_free(struct vault_key *key);
+void vault_key_free(struct vault_key *key);            /* wipes; NULL is fine */
 const char *vault_key_id(const struct vault_key *key); /* 16 hexadecimal digits */
+
+/* The id of the key that a sealed value names; false: it is too short to be one. */
+bool vault_sealed_key_id(const void *sealed, size_t len, char ret[VAULT_KEY_ID_SIZE]);
 
 /* What a value belongs to. Texts may not contain NUL. */
 struct seal_place {
     int64_t tenant_id;
-    const char *table; /* "token", "client", "upload" */
+    const char *table; /* "token", "client", "upload", "tenant_key" */
     const char *row;   /* the row's id as text */
-    const char *field; /* "refresh_token", "client_secret", "session_url" */
+    const char *field; /* "refresh_token", "access_token", "client_secret", "session_url", "data_key" */
 };
 
 void vault_seal(const struct vault_key *key, const struct seal_place *place, const void *plain, size_t len,

@@ -82,10 +82,10 @@ struct token_entry {
     bool is_forgotten; /* drop what the present flight brings */
 
     struct secret unsaved; /* a new refresh token that the store did not take yet (K06) … */
-    unsigned char unsaved_row[ROW_DIGEST_BYTES]; /* … and what it is to replace */
+    unsigned char unsaved_for[ROW_DIGEST_BYTES]; /* … and what it is to replace: login_digest() */
     struct pause pause;
-    bool is_verified; /* K09 */
-    unsigned char verified_row[ROW_DIGEST_BYTES];
+    bool is_verified;                         /* K09 */
+    unsigned char verified[ROW_DIGEST_BYTES]; /* what was: flight->login */
     /* A refusal that only another login lifts; TOKEN_OK: none. */
     enum token_result refused;
     int64_t refused_until_mono_ms;
@@ -104,6 +104,7 @@ struct landing {
     int64_t life_ms;          /* OK: from now on */
     const unsigned char *row; /* digest of the sealed refresh token; NULL: not read */
     bool is_fresh;            /* OK: nobody had this token before */
+    bool is_early;            /* TRANSIENT: nothing failed, it is only not the time yet */
 };
 /* Loads, refreshes, stores a new refresh token, checks whose channel it is; ends in tokens_landed() exactly
  * once, perhaps from within. */

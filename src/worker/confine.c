@@ -11,10 +11,11 @@
 #include "base/sanitizer.h"
 #include "base/syscalls.h"
 #include "base/text.h"
+#include "vault/ring.h"
 #include "worker/worker.h"
 
 struct plan {
-    const char *key_file; /* as the kernel names it; owned by the caller */
+    const char *key_file; /* as the kernel names it; owned by the caller; NULL: it is in no file */
     struct landlock *rules;
 };
 
@@ -29,9 +30,18 @@ static char *real_path(const char *path)
     return copy;
 }
 
+/* NULL: the key is in no file. */
+static char *key_path(const struct settings *settings)
+{
+    const char *path = vault_ring_source_path(settings->key_source);
+    return path ? real_path(path) : NULL;
+}
+
 bool confine_leaves_key(const struct settings *settings)
 {
-    char *key AUTO_FREE = real_path(settings->key_file);
+    char *key AUTO_FREE = key_path(settings);
+    if (!key)
+        return false;
     char *root AUTO_FREE = real_path(settings->media_root);
     size_t len = strlen(root);
     return text_starts_with(key, root) && (len == 1 || key[len] == '/');
@@ -78,12 +88,13 @@ static void allow_sources(struct plan *plan, const struct settings *settings)
     landlock_allow(plan->rules, settings->media_root, LANDLOCK_READ);
     if (confine_leaves_key(settings))
         LOG(LOG_INFO, "the worker may read the key file: it lies beneath media_root",
-            F_STR("key_file", settings->key_file), F_STR("media_root", settings->media_root));
+            F_STR("key_file", vault_ring_source_path(settings->key_source)),
+            F_STR("media_root", settings->media_root));
 }
 
 static int limit_files(const struct settings *settings, struct err *err)
 {
-    char *key AUTO_FREE = real_path(settings->key_file);
+    char *key AUTO_FREE = key_path(settings);
     struct plan plan = {.key_file = key, .rules = landlock_new()};
     const struct store_needs needs = {.path = allow_store_path, .ctx = &plan};
     landlock_allow_system(plan.rules, key);
@@ -133,6 +144,7 @@ int confine(const struct settings *settings, struct confinement *ret, struct err
     struct broker_config config = worker_broker_config(settings);
     *ret = (struct confinement){.keeper = NULL};
     int code = keeper_open(&config, &ret->keeper, err);
+    vault_ring_wipe_source(settings->key_source);
     if (code == 0 && text_starts_with(settings->store, "sqlite:"))
         code = store_open(settings->store, STORE_USE, &ret->anchor, err);
     return code != 0 ? code : give_up(settings, err);

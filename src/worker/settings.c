@@ -33,8 +33,19 @@ static const struct conf_key keys[] = {
     {FIELD(broker_store), .type = CONF_TEXT, .default_help = "the value of store",
      .help = "The token broker's own login to the same database."},
     {FIELD(key_file), .type = CONF_PATH, .default_help = "sluice.key beside the SQLite file",
-     .help = "The key under which tokens, client secrets and session URLs are sealed. Without it they cannot "
-             "be opened: keep a copy apart from the store's. Only its owner may be able to read it."},
+     .help = "The key under which the tenants' data keys are wrapped, and so all tokens, client secrets and "
+             "session URLs. Without it they cannot be opened: keep a copy apart from the store's. Only its owner "
+             "may be able to read it."},
+    {FIELD(key_credential), .type = CONF_TEXT, .default_help = "none",
+     .help = "Instead of key_file: the name of a systemd credential that holds the key (LoadCredential= or "
+             "LoadCredentialEncrypted= in the unit)."},
+    {FIELD(key_command), .type = CONF_TEXT, .default_help = "none",
+     .help = "Instead of key_file: a program that prints the key, and its arguments, parted by blanks. It begins "
+             "with a whole path; no shell is asked, its environment has PATH alone, and it has 20 s. It is run at "
+             "the broker's start."},
+    {FIELD(key_variable), .type = CONF_TEXT, .default_help = "none",
+     .help = "Instead of key_file: the name of an environment variable that holds the key. Other programs of the "
+             "same user may see it there: a warning says so each time."},
     {FIELD(tenant), .type = CONF_TEXT, .default_value = "default",
      .help = "The tenant that commands act for."},
     {FIELD(media_root), .type = CONF_PATH, .default_value = "/",
@@ -195,7 +206,8 @@ void settings_release(struct settings *settings)
     struct conf conf = settings_conf(settings);
     conf_release(&conf);
     mem_free(settings->config_file);
-    settings->config_file = NULL;
+    mem_free(settings->key_source);
+    settings->config_file = settings->key_source = NULL;
 }
 
 /* ---- where the file is ---- */
@@ -277,6 +289,34 @@ static int default_key_file(struct settings *settings, struct err *err)
     return 0;
 }
 
+static int check_key_sources(const struct settings *settings, struct err *err)
+{
+    int count = (settings_origin(settings, "key_file") != CONF_DEFAULT) + (settings->key_credential != NULL) +
+                (settings->key_command != NULL) + (settings->key_variable != NULL);
+    if (count > 1)
+        return err_set(err, ERR_INVALID,
+                       "set one of key_file, key_credential, key_command and key_variable, not several");
+    if (settings->key_credential && strchr(settings->key_credential, '/'))
+        return err_set(err, ERR_INVALID, "key_credential is a name, not a path");
+    if (settings->key_command && *settings->key_command != '/')
+        return err_set(err, ERR_INVALID, "key_command begins with the whole path of a program");
+    return 0;
+}
+
+static char *credential_source(const char *name)
+{
+    const char *dir = getenv("CREDENTIALS_DIRECTORY");
+    return dir && *dir == '/' ? mem_printf("credential:%s/%s", dir, name) : mem_printf("credential:%s", name);
+}
+
+static void choose_key_source(struct settings *settings)
+{
+    settings->key_source = settings->key_credential ? credential_source(settings->key_credential)
+                           : settings->key_command  ? mem_printf("command:%s", settings->key_command)
+                           : settings->key_variable ? mem_printf("variable:%s", settings->key_variable)
+                                                    : mem_printf("file:%s", settings->key_file);
+}
+
 /* The id becomes part of URLs. */
 static bool is_key_id(const char *text)
 {
@@ -307,6 +347,15 @@ static int check_together(const struct settings *settings, struct err *err)
     return check_signing(settings, err);
 }
 
+/* Empty is as good as not set. */
+static void drop_empty(char **text)
+{
+    if (*text && !**text) {
+        mem_free(*text);
+        *text = NULL;
+    }
+}
+
 static int complete(struct settings *settings, struct err *err)
 {
     int code = default_store(settings, err);
@@ -316,6 +365,9 @@ static int complete(struct settings *settings, struct err *err)
     make_store_absolute(&settings->broker_store);
     if (!settings->broker_store)
         settings->broker_store = mem_dup(settings->store);
+    drop_empty(&settings->key_credential);
+    drop_empty(&settings->key_command);
+    drop_empty(&settings->key_variable);
     make_absolute(&settings->key_file);
     make_absolute(&settings->ca_file);
     make_absolute(&settings->cdn_ca_file);
@@ -325,8 +377,13 @@ static int complete(struct settings *settings, struct err *err)
     make_absolute(&settings->token_service_key_file);
     make_absolute(&settings->token_service_bearer_file);
     make_absolute(&settings->media_root);
-    code = default_key_file(settings, err);
-    return code < 0 ? code : check_together(settings, err);
+    code = check_key_sources(settings, err);
+    if (code == 0)
+        code = default_key_file(settings, err);
+    if (code < 0)
+        return code;
+    choose_key_source(settings);
+    return check_together(settings, err);
 }
 
 /* ---- all sources ---- */

@@ -22,16 +22,20 @@ enum { SETTINGS_KEYS_MAX = 64 };
 enum isolation { ISOLATION_AUTO, ISOLATION_STRICT, ISOLATION_OFF };
 
 struct settings {
-    char *config_file;  /* what was read; NULL: none */
-    char *store;        /* sqlite:PATH or postgres://… */
-    char *broker_store; /* default: store */
-    char *key_file;     /* default: beside the store */
-    char *api_root;     /* https://www.googleapis.com */
-    char *ca_file;      /* NULL: the system's */
-    char *proxy;        /* NULL: none */
-    char *media_root;   /* default "/" */
-    char *region;       /* "" : jobs without a region only */
-    char *tenants;      /* "" : all */
+    char *config_file;    /* what was read; NULL: none */
+    char *store;          /* sqlite:PATH or postgres://… */
+    char *broker_store;   /* default: store */
+    char *key_file;       /* default: beside the store */
+    char *key_credential; /* NULL: none; at most one of these three, and then no key_file */
+    char *key_variable;
+    char *key_command;
+    char *key_source; /* which of them it is, as vault/ring.h has it; made of them */
+    char *api_root;   /* https://www.googleapis.com */
+    char *ca_file;    /* NULL: the system's */
+    char *proxy;      /* NULL: none */
+    char *media_root; /* default "/" */
+    char *region;     /* "" : jobs without a region only */
+    char *tenants;    /* "" : all */
     enum isolation isolation;
     char *tenant;              /* the one commands act for; "default" */
     bool allow_plain_loopback; /* http:// for a loopback api_root; for tests */

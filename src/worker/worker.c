@@ -221,7 +221,7 @@ struct broker_config worker_broker_config(const struct settings *settings)
 {
     return (struct broker_config){
         .store = settings->broker_store,
-        .key_file = settings->key_file,
+        .key_source = settings->key_source,
         .api_root = settings->api_root,
         .ca_file = settings->ca_file,
         .proxy = settings->proxy,

@@ -1,6 +1,6 @@
 /*
  * A child that misbehaves (X06): it says hello, and then, to the first question, what the configuration's
- * `store` names. The second child of a test (the file `key_file` exists then) behaves.
+ * `store` names. The second child of a test (the file that `key_source` names exists then) behaves.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -104,7 +104,7 @@ int main(void)
         return 0;
     if (strcmp(mode, "mute from the start") == 0)
         pause();
-    int marker = open(message.fields[CONFIG_KEY_FILE].text, O_CREAT | O_EXCL | O_WRONLY, 0600);
+    int marker = open(message.fields[CONFIG_KEY_SOURCE].text, O_CREAT | O_EXCL | O_WRONLY, 0600);
     greet(&message);
     while (read_message(&message))
         if (marker >= 0)

@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "base/sanitizer.h"
 #include "vault/message.h"
+#include "vault/ring.h"
 
 /* ---- starting ---- */
 
@@ -37,11 +38,11 @@ static void k11_without_a_key_it_does_not_start(void **state)
 {
     struct world *world = *state;
     struct broker_config config = world_config(world);
-    config.key_file = "/nowhere/key";
+    config.key_source = "/nowhere/key";
     assert_int_equal(open_with(world, &config), ERR_NOT_FOUND);
     assert_says(world, "sluice init");
     assert_int_equal(chmod(world->key_file, 0444), 0);
-    config.key_file = world->key_file;
+    config.key_source = world->key_file;
     assert_int_equal(open_with(world, &config), ERR_AUTH);
     assert_says(world, "chmod 0400");
 }
@@ -187,11 +188,11 @@ static void the_digest_key_is_the_keys(void **state)
 {
     struct world *world = *state;
     unsigned char expected[VAULT_DIGEST_KEY_SIZE];
-    struct vault_key *key = NULL;
-    assert_ok(vault_key_load(world->key_file, &key, &world->err), world);
-    vault_digest_key(key, expected);
+    struct vault_ring *ring = NULL;
+    assert_ok(vault_ring_load(world->key_file, &ring, &world->err), world);
+    vault_digest_key(vault_ring_current(ring), expected);
     assert_memory_equal(broker_digest_key(world->broker), expected, sizeof(expected));
-    vault_key_free(key);
+    vault_ring_free(ring);
 }
 
 /* ---- X06 ---- */
@@ -253,7 +254,7 @@ static void x06_a_misbehaving_child_is_replaced(void **state)
         struct broker_config config = world_config(world);
         config.executable = getenv("BROKER_FAKE");
         config.store = modes[i];
-        config.key_file = marker;
+        config.key_source = marker;
         config.answer_ms = strcmp(modes[i], "mute") == 0 ? 300 : 0;
         assert_ok(broker_open(&world->loop, &config, &world->broker, &world->err), world);
         assert_int_equal(seal(world, 1, "01A", SESSION).result, OPEN_TRANSIENT);
@@ -322,7 +323,7 @@ static void x06_a_command_is_answered_when_the_child_dies(void **state)
     struct store_channel channel;
     config.executable = getenv("BROKER_FAKE");
     config.store = "exit";
-    config.key_file = marker;
+    config.key_source = marker;
     assert_ok(broker_open(&world->loop, &config, &world->broker, &world->err), world);
     assert_int_equal(login_as(world, "main", NULL, &channel), ERR_TIMEOUT);
     broker_close(world->broker);

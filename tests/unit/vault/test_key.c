@@ -10,7 +10,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
-#include "vault/seal.h"
+#include "vault/ring.h"
 
 static char dir[] = "/tmp/sluice-key-XXXXXX";
 
@@ -31,11 +31,11 @@ static void put_file(const char *path, const char *text, mode_t mode)
 
 static int load(const char *path, struct err *err)
 {
-    struct vault_key *key = NULL;
-    int code = vault_key_load(path, &key, err);
+    struct vault_ring *ring = NULL;
+    int code = vault_ring_load(path, &ring, err);
     if (code != 0)
-        assert_null(key);
-    vault_key_free(key);
+        assert_null(ring);
+    vault_ring_free(ring);
     return code;
 }
 
@@ -46,20 +46,20 @@ static void a_new_key_loads_and_stays_the_same(void **state)
     (void)state;
     char *path AUTO_FREE = path_in("a/b/key");
     assert_int_equal(vault_key_create(path, NULL), 0);
-    struct vault_key *one = NULL, *two = NULL;
-    assert_int_equal(vault_key_load(path, &one, NULL), 0);
-    assert_int_equal(vault_key_load(path, &two, NULL), 0);
-    assert_string_equal(vault_key_id(one), vault_key_id(two));
-    assert_int_equal(strlen(vault_key_id(one)), VAULT_KEY_ID_SIZE - 1);
+    struct vault_ring *one = NULL, *two = NULL;
+    assert_int_equal(vault_ring_load(path, &one, NULL), 0);
+    assert_int_equal(vault_ring_load(path, &two, NULL), 0);
+    assert_string_equal(vault_ring_id(one, 0), vault_ring_id(two, 0));
+    assert_int_equal(strlen(vault_ring_id(one, 0)), VAULT_KEY_ID_SIZE - 1);
 
     struct seal_place place = {.tenant_id = 1, .table = "t", .row = "1", .field = "f"};
     struct buf sealed AUTO_BUF;
     buf_init(&sealed, 1024);
-    vault_seal(one, &place, "x", 1, &sealed);
+    vault_seal(vault_ring_current(one), &place, "x", 1, &sealed);
     struct secret opened AUTO_SECRET = {0};
-    assert_int_equal(vault_open(two, &place, sealed.data, sealed.len, &opened, NULL), 0);
-    vault_key_free(one);
-    vault_key_free(two);
+    assert_int_equal(vault_open(vault_ring_current(two), &place, sealed.data, sealed.len, &opened, NULL), 0);
+    vault_ring_free(one);
+    vault_ring_free(two);
 }
 
 static void k11_a_new_key_is_its_owners_alone(void **state)
@@ -94,28 +94,28 @@ static void k11_a_key_that_is_there_is_left_alone(void **state)
     char *path AUTO_FREE = path_in("there/key");
     char *parent AUTO_FREE = path_in("there");
     assert_int_equal(vault_key_create(path, NULL), 0);
-    struct vault_key *before = NULL, *after = NULL;
-    assert_int_equal(vault_key_load(path, &before, NULL), 0);
+    struct vault_ring *before = NULL, *after = NULL;
+    assert_int_equal(vault_ring_load(path, &before, NULL), 0);
     assert_int_equal(vault_key_create(path, NULL), ERR_EXISTS);
-    assert_int_equal(vault_key_load(path, &after, NULL), 0);
-    assert_string_equal(vault_key_id(before), vault_key_id(after));
+    assert_int_equal(vault_ring_load(path, &after, NULL), 0);
+    assert_string_equal(vault_ring_id(before, 0), vault_ring_id(after, 0));
     assert_int_equal(count_entries(parent), 1);
-    vault_key_free(before);
-    vault_key_free(after);
+    vault_ring_free(before);
+    vault_ring_free(after);
 }
 
 static void two_keys_differ(void **state)
 {
     (void)state;
     char *path_one AUTO_FREE = path_in("one"), *path_two AUTO_FREE = path_in("two");
-    struct vault_key *one = NULL, *two = NULL;
+    struct vault_ring *one = NULL, *two = NULL;
     assert_int_equal(vault_key_create(path_one, NULL), 0);
     assert_int_equal(vault_key_create(path_two, NULL), 0);
-    assert_int_equal(vault_key_load(path_one, &one, NULL), 0);
-    assert_int_equal(vault_key_load(path_two, &two, NULL), 0);
-    assert_string_not_equal(vault_key_id(one), vault_key_id(two));
-    vault_key_free(one);
-    vault_key_free(two);
+    assert_int_equal(vault_ring_load(path_one, &one, NULL), 0);
+    assert_int_equal(vault_ring_load(path_two, &two, NULL), 0);
+    assert_string_not_equal(vault_ring_id(one, 0), vault_ring_id(two, 0));
+    vault_ring_free(one);
+    vault_ring_free(two);
 }
 
 static void k11_a_missing_key_says_init(void **state)

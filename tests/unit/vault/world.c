@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "core/pacific.h"
+#include "vault/ring.h"
 
 struct endpoint *endpoint;
 
@@ -37,7 +38,7 @@ struct broker_config world_config(const struct world *world)
     static char api_root[64];
     snprintf(api_root, sizeof(api_root), "http://127.0.0.1:%u", endpoint->port);
     return (struct broker_config){.store = world->store_url,
-                                  .key_file = world->key_file,
+                                  .key_source = world->key_file,
                                   .api_root = api_root,
                                   .allow_plain_loopback = true,
                                   .executable = getenv("BROKER_CHILD"),
@@ -47,6 +48,13 @@ struct broker_config world_config(const struct world *world)
 void world_open_broker(struct world *world)
 {
     struct broker_config config = world_config(world);
+    assert_ok(broker_open(&world->loop, &config, &world->broker, &world->err), world);
+}
+
+void world_open_broker_elsewhere(struct world *world)
+{
+    struct broker_config config = world_config(world);
+    config.executable = getenv("BROKER_ELSEWHERE");
     assert_ok(broker_open(&world->loop, &config, &world->broker, &world->err), world);
 }
 

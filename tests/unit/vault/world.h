@@ -45,7 +45,8 @@ int world_main(int (*run)(void));
 
 struct broker_config world_config(const struct world *world);
 void world_open_broker(struct world *world);
-void world_close_broker(struct world *world); /* and runs the loop until its handles are gone */
+void world_open_broker_elsewhere(struct world *world); /* as another worker's */
+void world_close_broker(struct world *world);          /* and runs the loop until its handles are gone */
 /* Fails the test, telling the last error. */
 void world_print_failure(struct world *world, const char *what, int code);
 bool world_log_has(const struct world *world, const char *text);

@@ -22,7 +22,7 @@
 #include "base/syscalls.h"
 #include "base/text.h"
 #include "vault/message.h"
-#include "vault/seal.h"
+#include "vault/ring.h"
 #include "worker/confine.h"
 #include "worker/worker.h"
 #include "youtube/youtube.h"
