@@ -63,6 +63,7 @@ static const struct {
 } lines[] = {
     {"token refused", "no lease", OF_ANY, MISUSE_NO_LEASE},
     {"token refused", "sealed token does not open", OF_NO_JOB, MISUSE_DECRYPT},
+    {"decrypt failed", NULL, OF_ANY, MISUSE_DECRYPT},
     {NULL, "sessionDoesNotOpen", OF_JOB, MISUSE_DECRYPT},
     {"token refused", "token of another channel", OF_NO_JOB, MISUSE_CHANNEL},
     {"token refused", "scope missing", OF_NO_JOB, MISUSE_SCOPES},
