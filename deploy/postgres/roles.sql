@@ -85,7 +85,7 @@ grant select, insert, update, delete on worker to sluice_worker;
 grant select, insert, update (event_id, looked_at_ms) on watch to sluice_worker;
 grant select, insert, update (since_ms, count, windows, mean_milli) on tally to sluice_worker;
 grant select, insert (tenant_id, channel_id, client_id, signal, severity, count, since_ms, last_at_ms, message, reaction),
-    update (count, last_at_ms)
+    update (count, last_at_ms, told_at_ms, tell_at_ms, tells)
   on alarm to sluice_worker;
 
 -- ---- a broker: tokens and clients' secrets, logins, and whether a lease covers what a worker asks for

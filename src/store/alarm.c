@@ -3,6 +3,8 @@
 #include <stdio.h>
 
 #include "base/text.h"
+#include "core/backoff.h"
+#include "core/limits.h"
 #include "store/internal.h"
 
 /* ---- tallies ---- */
@@ -143,17 +145,17 @@ static int read_alarm(const struct db_stmt *stmt, struct store_alarm *ret, struc
     return 0;
 }
 
+#define SELECT_ALARM                                                                                         \
+    "select a.id, t.name, h.name, h.yt_channel_id, c.name, a.signal, a.count, a.since_ms, a.last_at_ms,"     \
+    " a.closed_at_ms, a.message, a.reaction from alarm a join tenant t on t.id = a.tenant_id"                \
+    " left join channel h on h.id = a.channel_id left join client c on c.id = a.client_id"
+
 int store_alarm_list(struct store *store, bool all, int (*row)(void *ctx, const struct store_alarm *alarm),
                      void *ctx, struct err *err)
 {
     AUTO_STMT struct db_stmt *stmt = NULL;
-    int rc = db_query(
-        store->db,
-        "select a.id, t.name, h.name, h.yt_channel_id, c.name, a.signal, a.count, a.since_ms, a.last_at_ms,"
-        " a.closed_at_ms, a.message, a.reaction from alarm a join tenant t on t.id = a.tenant_id"
-        " left join channel h on h.id = a.channel_id left join client c on c.id = a.client_id"
-        " where a.closed_at_ms = 0 or $1 <> 0 order by a.id",
-        DB_ARGS(DB_I(all)), &stmt, err);
+    int rc = db_query(store->db, SELECT_ALARM " where a.closed_at_ms = 0 or $1 <> 0 order by a.id",
+                      DB_ARGS(DB_I(all)), &stmt, err);
     while (rc == 0 && (rc = db_next(stmt, err)) > 0) {
         struct store_alarm alarm;
         rc = read_alarm(stmt, &alarm, err);
@@ -161,6 +163,70 @@ int store_alarm_list(struct store *store, bool all, int (*row)(void *ctx, const 
             rc = row(ctx, &alarm);
     }
     return rc;
+}
+
+/* ---- telling ---- */
+
+/* 1: it is there; 0: none is due. */
+static int take_untold(struct store *store, int64_t *ret_id, uint32_t *ret_tells, struct err *err)
+{
+    AUTO_STMT struct db_stmt *stmt = NULL;
+    int rc =
+        db_query(store->db,
+                 "select id, tells from alarm where told_at_ms = 0 and closed_at_ms = 0"
+                 " and (tell_at_ms <= now_ms() or tell_at_ms > now_ms() + $1) order by id limit 1 {take}",
+                 DB_ARGS(DB_I(AHEAD_MAX_MS)), &stmt, err);
+    if (rc == 0)
+        rc = db_next(stmt, err);
+    if (rc > 0) {
+        *ret_id = db_int(stmt, 0);
+        *ret_tells = (uint32_t)db_int(stmt, 1);
+    }
+    return rc;
+}
+
+static int get_alarm(struct store *store, int64_t id, struct store_alarm *ret, struct err *err)
+{
+    AUTO_STMT struct db_stmt *stmt = NULL;
+    int rc = db_query(store->db, SELECT_ALARM " where a.id = $1", DB_ARGS(DB_I(id)), &stmt, err);
+    if (rc == 0)
+        rc = db_next(stmt, err);
+    return rc > 0 ? read_alarm(stmt, ret, err) : rc;
+}
+
+static int do_alarm_untold(struct store *store, int64_t within_ms, uint64_t entropy, struct store_alarm *ret,
+                           struct err *err)
+{
+    int64_t id;
+    uint32_t tells;
+    *ret = (struct store_alarm){.id = 0};
+    int rc = take_untold(store, &id, &tells, err);
+    if (rc <= 0)
+        return rc;
+    int64_t pause_ms = within_ms + backoff_full_ms(RETRY_BASE_MS, WAIT_CAP_MS, tells, entropy);
+    rc = db_run(store->db, "update alarm set tells = tells + 1, tell_at_ms = now_ms() + $2 where id = $1",
+                DB_ARGS(DB_I(id), DB_I(pause_ms)), err);
+    return rc < 0 ? rc : get_alarm(store, id, ret, err);
+}
+
+int store_alarm_untold(struct store *store, int64_t within_ms, uint64_t entropy, struct store_alarm *ret,
+                       struct err *err)
+{
+    return STEP(store, err, do_alarm_untold(store, within_ms, entropy, ret, err));
+}
+
+static int do_alarm_told(struct store *store, int64_t alarm, struct err *err)
+{
+    int rc =
+        db_run(store->db, "update alarm set told_at_ms = now_ms() where id = $1", DB_ARGS(DB_I(alarm)), err);
+    if (rc == 0)
+        return err_set(err, ERR_NOT_FOUND, "there is no alarm %" PRId64, alarm);
+    return rc < 0 ? rc : 0;
+}
+
+int store_alarm_told(struct store *store, int64_t alarm, struct err *err)
+{
+    return STEP(store, err, do_alarm_told(store, alarm, err));
 }
 
 /* ---- closing ---- */

@@ -249,6 +249,9 @@ static const char alarm_sql[] =
     " last_at_ms bigint not null,"
     " message text not null,"
     " reaction text not null,"
+    " told_at_ms bigint not null default 0," /* to notify_url */
+    " tell_at_ms bigint not null default 0," /* not before */
+    " tells bigint not null default 0,"
     " closed_at_ms bigint not null default 0);"
     /* As long as it is open, it is the same one. */
     "create unique index alarm_open on alarm (tenant_id, signal, channel_id, client_id)"

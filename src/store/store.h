@@ -464,6 +464,13 @@ int store_alarm_look(struct store *store, const char *who, int64_t every_ms, uin
 /* Oldest first; `all`: closed ones too. */
 int store_alarm_list(struct store *store, bool all, int (*row)(void *ctx, const struct store_alarm *alarm),
                      void *ctx, struct err *err) MUST_CHECK;
+/* An open alarm that nobody was told of and whose time has come, else ret->id is 0. Whoever gets it has
+ * `within_ms` to tell; after that, and a pause that grows with the tries (full jitter by `entropy`), it is
+ * due again. */
+int store_alarm_untold(struct store *store, int64_t within_ms, uint64_t entropy, struct store_alarm *ret,
+                       struct err *err) MUST_CHECK;
+/* It was told. ERR_NOT_FOUND. */
+int store_alarm_told(struct store *store, int64_t alarm, struct err *err) MUST_CHECK;
 /* A person has dealt with it. What was frozen stays so. ERR_NOT_FOUND: there is no open one. */
 int store_alarm_close(struct store *store, int64_t alarm, const char *who, struct err *err) MUST_CHECK;
 

@@ -182,6 +182,36 @@ static void a_closed_alarm_is_raised_again_if_it_goes_on(void **state)
     assert_int_equal(get_channel(fix, channel).state, CHANNEL_FROZEN);
 }
 
+static int64_t untold(struct fixture *fix, uint64_t entropy)
+{
+    struct store_alarm alarm;
+    assert_ok(store_alarm_untold(fix->store, 1000, entropy, &alarm, &fix->err), fix);
+    return alarm.id;
+}
+
+static void an_alarm_is_told_until_somebody_has_taken_it(void **state)
+{
+    struct fixture *fix = *state;
+    struct store_event drift = line_of("c", "quota drift", "");
+    make_channel(fix, "t", "c");
+    assert_int_equal(untold(fix, 0), 0);
+    add_lines(fix, &drift, 1);
+    assert_int_equal(look(fix), 1);
+    int64_t id = alarms_of(fix, false).last.id;
+    assert_int_equal(untold(fix, 0), id);
+    assert_int_equal(untold(fix, 0), 0); /* somebody is at it */
+    fix->now_ms += 1000;
+    assert_int_equal(untold(fix, UINT64_MAX), id);
+    fix->now_ms += 1000;
+    assert_int_equal(untold(fix, 0), 0); /* a pause, too */
+    fix->now_ms += 2 * RETRY_BASE_MS;
+    assert_int_equal(untold(fix, 0), id);
+    assert_ok(store_alarm_told(fix->store, id, &fix->err), fix);
+    fix->now_ms += WAIT_CAP_MS;
+    assert_int_equal(untold(fix, 0), 0);
+    assert_code(store_alarm_told(fix->store, id + 1, &fix->err), ERR_NOT_FOUND);
+}
+
 static void one_of_the_workers_looks(void **state)
 {
     struct fixture *fix = *state;
@@ -236,6 +266,7 @@ int main(void)
         TEST(drift_is_the_clients),
         TEST(more_jobs_than_ever_are_an_alarm),
         TEST(a_closed_alarm_is_raised_again_if_it_goes_on),
+        TEST(an_alarm_is_told_until_somebody_has_taken_it),
         TEST(one_of_the_workers_looks),
         TEST(a_line_counts_once),
         TEST(a_tenant_that_is_new_is_looked_at_from_its_first_line),
