@@ -103,6 +103,9 @@ static int limit_files(const struct settings *settings, struct err *err)
     allow_folder_of(&plan, settings->ca_file);
     allow_folder_of(&plan, settings->cdn_ca_file);
     allow_folder_of(&plan, settings->config_file);
+    allow_folder_of(&plan, settings->notify_ca_file);
+    if (settings->notify_key_file)
+        allow(&plan, settings->notify_key_file, LANDLOCK_READ);
     store_needs_of(settings->store, &needs);
     if (*settings->listen)
         landlock_allow_listen(plan.rules);

@@ -74,6 +74,14 @@ static const struct conf_key keys[] = {
     {FIELD(watch_every_ms), .type = CONF_DURATION, .default_value = "30s", .max = 3600000,
      .help = "How often the audit trail is looked through for misuse (docs/operations.md). Of any number of workers "
              "one does it. 0: this one never does."},
+    {FIELD(notify_url), .type = CONF_TEXT, .default_value = "",
+     .help = "Where alarms are told: a URL that gets a POST for each (docs/notify.md). https only. Empty: nowhere."},
+    {FIELD(notify_key_file), .type = CONF_PATH, .default_help = "none",
+     .help = "The key that these are signed with, 16 to 1024 bytes. Only its owner may be able to read it."},
+    {FIELD(notify_ca_file), .type = CONF_PATH, .default_help = "the system's",
+     .help = "PEM file of the certificate authorities to trust for notify_url."},
+    {FIELD(notify_allow_private), .type = CONF_BOOL, .default_value = "no",
+     .help = "notify_url may lead to a private address."},
     {FIELD(listen), .type = CONF_TEXT, .default_value = "",
      .help = "Where a worker serves its metrics and health, over plain http and read-only: ADDRESS:PORT, or a "
              "PORT alone for this machine only (127.0.0.1). An IPv6 address stands in brackets. Empty: nowhere."},
@@ -344,6 +352,8 @@ static int check_together(const struct settings *settings, struct err *err)
                        (long long)settings->retry_cap_ms, (long long)settings->retry_base_ms);
     if (!*settings->tenant)
         return err_set(err, ERR_INVALID, "tenant is empty; leave it out for the tenant \"default\"");
+    if (*settings->notify_url && !settings->notify_key_file)
+        return err_set(err, ERR_INVALID, "notify_url needs notify_key_file");
     return check_signing(settings, err);
 }
 
@@ -372,6 +382,8 @@ static int complete(struct settings *settings, struct err *err)
     make_absolute(&settings->ca_file);
     make_absolute(&settings->cdn_ca_file);
     make_absolute(&settings->cdn_key_file);
+    make_absolute(&settings->notify_key_file);
+    make_absolute(&settings->notify_ca_file);
     make_absolute(&settings->token_service_ca_file);
     make_absolute(&settings->token_service_cert_file);
     make_absolute(&settings->token_service_key_file);

@@ -79,6 +79,7 @@ struct worker {
     struct counts counts;
     /* Counts the queue, and looks for misuse, on a handle of its own; NULL where it does neither. */
     struct store_thread *looker;
+    struct notify *notify; /* NULL: alarms are told nowhere */
     bool alarms_asked;
     int64_t alarms_due_mono_ms;
     struct queue *queue; /* as it was counted last; NULL: not yet */
@@ -150,6 +151,14 @@ void call_probe(struct task *task, const struct action *action);
 void look_list(struct task *task, const struct action *action);
 void look_check(struct task *task, const struct action *action);
 void call_abort(struct task *task, uint64_t op);
+
+/* ---- notify.c ---- */
+
+int notify_open(struct worker *worker, struct err *err) MUST_CHECK;
+/* Tells the alarms that are due, one after another; does nothing without a notify_url. */
+void notify_tell(struct worker *worker);
+void notify_hang_up(struct worker *worker); /* before the store's threads end */
+void notify_free(struct worker *worker);    /* after they have */
 
 /* ---- cdn.c ---- */
 

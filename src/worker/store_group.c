@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/random.h"
 
 enum { CHUNKS_MAX = 40000 }; /* 256 GiB in chunks of 8 MiB are 32,768 */
 
@@ -52,6 +53,11 @@ static int run(const struct store_group *group, struct request *request, struct 
     case REQUEST_ALARMS:
         return store_alarm_look(store, config->worker, request->alarms.every_ms, &request->alarms.raised,
                                 err);
+    case REQUEST_UNTOLD:
+        return store_alarm_untold(store, request->untold.within_ms, random_u64(), &request->untold.alarm,
+                                  err);
+    case REQUEST_TOLD:
+        return store_alarm_told(store, request->told.alarm, err);
     case REQUEST_SEEN:
         return store_worker_seen(store, config->worker, config->reach.region, request->seen.active_count,
                                  err);

@@ -19,6 +19,8 @@ enum request_type {
     REQUEST_BACKLOG,
     REQUEST_QUEUE,
     REQUEST_ALARMS,
+    REQUEST_UNTOLD,
+    REQUEST_TOLD,
     REQUEST_SEEN
 };
 
@@ -82,6 +84,15 @@ struct request {
             uint32_t raised;
             void (*done)(void *ctx, bool ok, uint32_t raised);
         } alarms;
+        struct {
+            int64_t within_ms;
+            struct store_alarm alarm;
+            void (*done)(void *ctx, bool ok, const struct store_alarm *alarm);
+        } untold;
+        struct {
+            int64_t alarm;
+            void (*done)(void *ctx, bool ok);
+        } told;
         struct {
             uint32_t active_count;
         } seen;

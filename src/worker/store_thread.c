@@ -237,6 +237,12 @@ static void give_answer(struct request *request)
     case REQUEST_ALARMS:
         request->alarms.done(request->ctx, request->ok, request->alarms.raised);
         break;
+    case REQUEST_UNTOLD:
+        request->untold.done(request->ctx, request->ok, &request->untold.alarm);
+        break;
+    case REQUEST_TOLD:
+        request->told.done(request->ctx, request->ok);
+        break;
     case REQUEST_SEEN:
         break;
     }
@@ -438,5 +444,23 @@ void store_thread_alarms(struct store_thread *thread, int64_t every_ms,
     struct request *request = request_new(REQUEST_ALARMS, ctx, 0);
     request->alarms.every_ms = every_ms;
     request->alarms.done = done;
+    ask(thread, request);
+}
+
+void store_thread_untold(struct store_thread *thread, int64_t within_ms,
+                         void (*done)(void *ctx, bool ok, const struct store_alarm *alarm), void *ctx)
+{
+    struct request *request = request_new(REQUEST_UNTOLD, ctx, 0);
+    request->untold.within_ms = within_ms;
+    request->untold.done = done;
+    ask(thread, request);
+}
+
+void store_thread_told(struct store_thread *thread, int64_t alarm, void (*done)(void *ctx, bool ok),
+                       void *ctx)
+{
+    struct request *request = request_new(REQUEST_TOLD, ctx, 0);
+    request->told.alarm = alarm;
+    request->told.done = done;
     ask(thread, request);
 }

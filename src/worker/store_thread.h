@@ -68,6 +68,12 @@ void store_thread_queue(struct store_thread *thread, void (*done)(void *ctx, boo
 /* Looks for misuse in the trail; `raised`: new alarms. */
 void store_thread_alarms(struct store_thread *thread, int64_t every_ms,
                          void (*done)(void *ctx, bool ok, uint32_t raised), void *ctx);
+/* An alarm that is to be told now, as store_alarm_untold(); its id is 0 if there is none. It lives as long as
+ * the callback. */
+void store_thread_untold(struct store_thread *thread, int64_t within_ms,
+                         void (*done)(void *ctx, bool ok, const struct store_alarm *alarm), void *ctx);
+void store_thread_told(struct store_thread *thread, int64_t alarm, void (*done)(void *ctx, bool ok),
+                       void *ctx);
 void store_thread_seen(struct store_thread *thread, uint32_t active_count);
 /* Whether the last answer was good, and none is overdue. */
 bool store_thread_is_well(const struct store_thread *thread);

@@ -151,6 +151,8 @@ static void on_alarms(void *ctx, bool ok, uint32_t raised)
     worker->alarms_asked = false;
     if (ok && raised > 0)
         LOG(LOG_ERROR, "misuse is suspected: see `sluice alarm list`", F_U64("alarms", raised));
+    if (ok && !worker->closed)
+        notify_tell(worker);
 }
 
 static void look_for_misuse_if_due(struct worker *worker, int64_t now)
@@ -292,7 +294,7 @@ static int open_store(struct worker *worker, struct err *err)
 static int open_looker(struct worker *worker, struct err *err)
 {
     struct store_thread_config config = {
-        .store = worker->settings->store, .worker = worker->name, .requests_max = 2, .is_looker = true};
+        .store = worker->settings->store, .worker = worker->name, .requests_max = 3, .is_looker = true};
     bool is_wanted = worker->options->board || looks_for_misuse(worker);
     return is_wanted ? store_thread_open(&worker->loop, &config, &worker->looker, err) : 0;
 }
@@ -362,6 +364,8 @@ static int open_all(struct worker *worker, struct err *err)
     if (rc == 0)
         rc = cdn_open(worker, err);
     if (rc == 0)
+        rc = notify_open(worker, err);
+    if (rc == 0)
         rc = check_isolation(worker->settings, err);
     if (rc == 0)
         rc = open_broker(worker, err);
@@ -404,6 +408,7 @@ static void close_all(struct worker *worker)
         http_close(worker->http);
     if (worker->cdn_http)
         http_close(worker->cdn_http);
+    notify_hang_up(worker);
     watch_thread_close(worker->watch);
     store_thread_close(worker->looker);
     store_thread_close(worker->store);
@@ -415,6 +420,7 @@ static void close_all(struct worker *worker)
     bool has_ended = run_out(worker);
     confinement_release(&worker->confinement);
     queue_drop(worker->queue);
+    notify_free(worker);
     mem_free(worker->tasks);
     mem_free(worker->pending);
     mem_free(worker->engine);
