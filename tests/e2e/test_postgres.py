@@ -198,6 +198,25 @@ def test_d01_a_server_that_dies_and_comes_back(own_cluster, world):
     own_cluster.start()
     assert worker.wait() == 0
     assert standing(home, job) == "completed"
+    assert len(journal(world, home, "start")) == 1
+
+
+def test_d01_a_video_that_is_made_while_the_server_is_away_is_stored(own_cluster, world):
+    """The last PUT goes on without the store, nothing new is begun, and what came of it is written under the same lease."""
+    home = world.home(store=own_cluster.new_database(), limit_rate="100K", lease_ms="60s")
+    job = add(home, size=CHUNK + 200_000)
+    worker = home.start_worker("--concurrency", 1)
+    until(lambda: home.job(job)["finalizing"], worker.log)
+    own_cluster.stop()
+    until(lambda: world.emulator.videos(), worker.log)
+    begun = len(journal(world, home, "start"))
+    own_cluster.start()
+    later = add(home, "later.mp4", 300_000)
+    until(lambda: standing(home, later) == "completed", worker.log)
+    assert worker.stop()[0] == 0
+    assert begun == 1 and standing(home, job) == "completed"
+    assert home.job(job)["lease_epoch"] == 1
+    assert len(world.emulator.videos()) == 2
 
 
 def test_d03_a_failover_that_lost_the_claim(own_cluster, world):
