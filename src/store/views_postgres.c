@@ -30,7 +30,7 @@ static const char views[] =
     " left join channel h on h.id = e.channel_id;\n"
 
     "create view quota_view as select t.name as tenant, c.name as client, h.name as channel, q.bucket,"
-    " date '1970-01-01' + q.pacific_day::int as pacific_day, q.used from quota q"
+    " date '1970-01-01' + q.pacific_day::int as pacific_day, q.used, q.drift from quota q"
     " join client c on c.id = q.client_id join tenant t on t.id = q.tenant_id"
     " left join channel h on h.id = q.channel_id;\n";
 
