@@ -3,6 +3,8 @@
  * precautions.
  */
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/pacific.h"
@@ -54,6 +56,8 @@ static void reserve_start(struct engine *engine, struct slot *slot)
     write.charge_channel_limit = slot->job.channel_uploads_per_day;
     write.count_attempt = true;
     write.note = note_make("attempt started", "", "");
+    snprintf(write.note.message, sizeof(write.note.message), "%" PRIu32 " charged of the day's %s",
+             write.charge_amount, quota_bucket_text(write.charge));
     save_begin(engine, slot, STORE_RESERVE, &write);
 }
 

@@ -13,6 +13,7 @@ static void one_chunk_from_claim_to_completed(void **state)
     answer_source(h, SOURCE_OK);
     EXPECT(h, "store attempt uploads+1");
     assert_int_equal(h->write.charge_limit, 90);
+    assert_string_equal(h->write.note.message, "1 charged of the day's uploads");
     answer_stored(h, WRITE_OK);
     EXPECT(h, "start");
     answer(h, reply_location());
