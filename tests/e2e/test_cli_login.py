@@ -204,6 +204,14 @@ def test_remove_revokes_the_login(sluice, emulator, channel):
     sluice.fails(4, "channel", "show", "main")
 
 
+def test_remove_leaves_the_login_where_it_is_told_to(sluice, emulator, channel):
+    """Whoever shares it with another program keeps it there."""
+    assert sluice.login("main", channel["id"])[0].rc == 0
+    assert sluice.ok("channel", "remove", "main", "--no-revoke", "--json").json["revoked"] is False
+    assert not emulator.journal(op="revoke")
+    sluice.fails(4, "channel", "show", "main")
+
+
 def test_a_channel_with_open_jobs_is_not_removed(sluice, channel):
     assert sluice.login("main", channel["id"])[0].rc == 0
     job_id = sluice.ok("add", sluice.file("a.mp4", 1000), "--channel", "main").line
