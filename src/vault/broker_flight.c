@@ -14,6 +14,8 @@
 #include "base/text.h"
 #include "vault/flight.h"
 
+enum { REFUSAL_SETTLES_MS = 5000 };
+
 /* ---- the end ---- */
 
 static bool is_refusal(enum token_result result)
@@ -38,9 +40,12 @@ static void tell(const struct flight *flight, enum token_result result, const ch
         audit_write(flight->child, &audit);
 }
 
-/* The other brokers wait as this one will. */
+/* The other brokers wait as this one will. After a refusal for as long as the worker needs to hold the
+ * channel's jobs: then nobody asks, and nobody else tells of it. */
 static int64_t pause_of_all_ms(const struct flight *flight, enum token_result result, int64_t retry_after_ms)
 {
+    if (result == TOKEN_REVOKED || result == TOKEN_SCOPE || result == TOKEN_WRONG_CHANNEL)
+        return REFUSAL_SETTLES_MS;
     if (result != TOKEN_TRANSIENT)
         return 0;
     struct pause pause = flight->entry->pause;

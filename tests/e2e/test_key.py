@@ -370,6 +370,8 @@ def test_k03_a_revoked_login_is_told_once_by_two_workers(world, new_home, engine
     workers = [home.start_worker("--drain", "--concurrency", 4) for _ in range(2)]
     assert [worker.wait() for worker in workers] == [0, 0]
     assert [standing(home, job) for job in jobs] == ["held channel_auth"] * 6 + ["completed"]
+    told = [event for event in home.audit() if event["what"] == "token refused" and not event["job"]]
+    assert [event["channel"] for event in told] == ["gone"], told
     assert home.login("gone", home.channels["gone"])[0].rc == 0
     home.ok("worker", "--drain")
     assert [standing(home, job) for job in jobs] == ["completed"] * 7
