@@ -36,6 +36,8 @@ struct tokens {
     struct token_entry *first_to_start, *last_to_start;
     uint32_t aloft_count;
     bool is_starting;
+    uint32_t leaseless_count; /* since then */
+    int64_t leaseless_since_mono_ms;
 };
 
 /* ---- the table ---- */
@@ -269,13 +271,27 @@ static bool is_leased(const struct store_job *job, const struct message *ask, in
            (job->state == JOB_UPLOADING || job->state == JOB_FINISHING) && job->lease_until_ms > now_wall_ms;
 }
 
+static bool may_write_leaseless(struct tokens *tokens)
+{
+    int64_t now_mono_ms = clock_mono_ms();
+    if (tokens->leaseless_count == 0 || now_mono_ms - tokens->leaseless_since_mono_ms >= LEASELESS_MS) {
+        tokens->leaseless_count = 0;
+        tokens->leaseless_since_mono_ms = now_mono_ms;
+    }
+    return tokens->leaseless_count++ < LEASELESS_LINES_MAX;
+}
+
 static void refuse_without_lease(struct tokens *tokens, const struct message *ask)
 {
     struct store_channel channel;
     const char *job = ask->fields[ASK_JOB].text;
-    LOG(LOG_WARN, "a token was asked for without a lease", F_STR("job", job),
-        F_I64("channel", ask->fields[ASK_CHANNEL_ID].number), F_I64("epoch", ask->fields[ASK_EPOCH].number));
-    if (store_channel_get(tokens->child->store, ask->fields[ASK_CHANNEL_ID].number, &channel, NULL) == 0)
+    bool is_told = may_write_leaseless(tokens);
+    if (is_told)
+        LOG(LOG_WARN, "a token was asked for without a lease", F_STR("job", job),
+            F_I64("channel", ask->fields[ASK_CHANNEL_ID].number),
+            F_I64("epoch", ask->fields[ASK_EPOCH].number));
+    if (is_told &&
+        store_channel_get(tokens->child->store, ask->fields[ASK_CHANNEL_ID].number, &channel, NULL) == 0)
         audit_write(
             tokens->child,
             &(struct audit){.channel = &channel, .job = job, .what = "token refused", .reason = "no lease"});

@@ -9,6 +9,9 @@
 
 /* A login or a client that was refused is tried again after this, or when its row changed. */
 enum { REFUSED_MS = 600000 };
+/* Lines of the trail, in such a time, about tokens that were asked for without a lease: more than enough for
+ * an alarm (core/misuse.h), and too few to fill a disk. */
+enum { LEASELESS_LINES_MAX = 120, LEASELESS_MS = 60000 };
 
 struct tokens *tokens_new(struct child *child);
 void tokens_free(struct tokens *tokens); /* after http_close(): no flight may be aloft */

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "vault/key.h"
+#include "vault/tokens.h"
 
 /* ---- the usual way ---- */
 
@@ -60,6 +61,22 @@ static void only_a_lease_gets_a_token(void **state)
     }
     assert_int_equal(atomic_load(&endpoint->token_requests), before);
     assert_int_equal(count_events(world, "token refused"), ARRAY_LEN(wrong));
+}
+
+/* Enough of them for an alarm, whoever asks without end. */
+static void asking_without_a_lease_does_not_fill_the_trail(void **state)
+{
+    struct world *world = *state;
+    struct store_channel channel = must_login(world, "main");
+    struct job_claim job = leased_job(world, &channel);
+    job.lease_epoch++;
+    int64_t begun_mono_ms = clock_mono_ms();
+    for (int i = 0; i < 3 * LEASELESS_LINES_MAX; i++)
+        assert_int_equal(ask(world, &job).result, TOKEN_TRANSIENT);
+    int64_t spans = 1 + (clock_mono_ms() - begun_mono_ms) / LEASELESS_MS;
+    uint32_t lines = count_events(world, "token refused");
+    assert_true(lines >= misuse_rule(MISUSE_NO_LEASE)->threshold);
+    assert_true(lines <= spans * LEASELESS_LINES_MAX);
 }
 
 static void a_lease_given_back_gets_no_token(void **state)
@@ -544,6 +561,7 @@ static int run(void)
         TEST(a_leased_job_gets_its_channels_token),
         TEST(a_token_is_kept_until_near_its_end),
         TEST(only_a_lease_gets_a_token),
+        TEST(asking_without_a_lease_does_not_fill_the_trail),
         TEST(a_lease_given_back_gets_no_token),
         TEST(a_fresh_token_is_newer_than_the_jobs_own),
         TEST(k02_an_unavailable_endpoint_is_asked_once_for_many_jobs),
