@@ -115,9 +115,17 @@ static void interrupt(struct engine *engine, struct slot *slot)
     slot->not_before_mono_ms = slot->wake_mono_ms = engine->now.mono_ms;
 }
 
+/* That write may have come first: its own answer tells whose the lease was. */
+static bool gives_back(const struct slot *slot)
+{
+    return slot->op && slot->doing == ACTION_STORE && slot->storing == STORE_SETTLE;
+}
+
 static void on_renewed(struct engine *engine, struct slot *slot, const struct event *event)
 {
     slot->renew_op = 0;
+    if (event->renewed.result == WRITE_LEASE_LOST && gives_back(slot))
+        return;
     if (event->renewed.result == WRITE_LEASE_LOST) {
         slot_lose(engine, slot, "another worker has the job");
         return;

@@ -92,7 +92,7 @@ static void on_renewed(void *ctx, uint64_t op, const struct store_renewal *renew
 
 void near_renew(struct task *task, const struct action *action)
 {
-    store_thread_renew(task->worker->store, action->job, action->lease_epoch, on_renewed, task, action->op);
+    store_thread_renew(task->worker->leases, action->job, action->lease_epoch, on_renewed, task, action->op);
 }
 
 /* ---- broker ---- */

@@ -78,6 +78,7 @@ struct worker {
 
     struct counts counts;
     /* Counts the queue, and looks for misuse, on a handle of its own; NULL where it does neither. */
+    struct store_thread *leases; /* the same as `store`, where a handle of their own is of no use */
     struct store_thread *looker;
     struct notify *notify; /* NULL: alarms are told nowhere */
     bool alarms_asked;

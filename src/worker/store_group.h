@@ -107,7 +107,7 @@ struct store_group {
     struct store_renew_item *renewals;
 };
 
-/* In a transaction that has begun, or for a looker in none. A request that is refused by itself has
+/* In a transaction that has begun, or for looks in none. A request that is refused by itself has
  * `ok` unset; on error nothing of the group may be kept. */
 int store_group_run(const struct store_group *run, struct request **requests, uint32_t count,
                     struct err *err) MUST_CHECK;

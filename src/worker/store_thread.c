@@ -108,7 +108,7 @@ static int make_ready(struct store_thread *thread, struct err *err)
 static int try_group(struct store_thread *thread, struct request **requests, uint32_t count, struct err *err)
 {
     int rc = make_ready(thread, err);
-    bool is_grouped = !thread->config.is_looker;
+    bool is_grouped = thread->config.use != STORE_FOR_LOOKS;
     if (rc == 0 && is_grouped)
         rc = store_begin(thread->store, err);
     if (rc == 0)
@@ -132,6 +132,12 @@ static bool may_repeat(const struct store_thread *thread, int rc)
     return rc == ERR_BUSY && thread->store && store_was_conflict(thread->store);
 }
 
+static const char *const troubles[] = {
+    [STORE_FOR_JOBS] = "the store did not take what was to be stored; it is tried again",
+    [STORE_FOR_LEASES] = "the store did not renew the leases; it is tried again",
+    [STORE_FOR_LOOKS] = "the store could not be looked at",
+};
+
 static int run_group(struct store_thread *thread, struct request **requests, uint32_t count)
 {
     struct err err = {0};
@@ -141,10 +147,7 @@ static int run_group(struct store_thread *thread, struct request **requests, uin
     if (rc == 0)
         return 0;
     thread->is_in_doubt = rc == ERR_STORE;
-    LOG(LOG_ERROR,
-        thread->config.is_looker ? "the store could not be looked at"
-                                 : "the store did not take what was to be stored; it is tried again",
-        F_STR("error", err.message));
+    LOG(LOG_ERROR, troubles[thread->config.use], F_STR("error", err.message));
     return rc;
 }
 
@@ -317,7 +320,7 @@ void store_thread_close(struct store_thread *thread)
     pthread_join(thread->thread, NULL);
     give_answers(thread);
     struct err err = {0};
-    if (thread->store && !thread->config.is_looker &&
+    if (thread->store && thread->config.use == STORE_FOR_JOBS &&
         store_worker_gone(thread->store, thread->config.worker, &err) != 0)
         LOG(LOG_WARN, "the store was not told that this worker has left", F_STR("error", err.message));
     store_close(thread->store);

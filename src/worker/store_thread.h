@@ -16,6 +16,12 @@
 
 struct store_thread;
 
+enum store_thread_use {
+    STORE_FOR_JOBS,   /* what the worker does; it tells the store when the worker has left */
+    STORE_FOR_LEASES, /* renewals, which must not wait for the former (D07) */
+    STORE_FOR_LOOKS,  /* what takes long: no group, each request for itself */
+};
+
 struct store_thread_config {
     const char *store;        /* URL */
     const char *worker;       /* name */
@@ -23,7 +29,7 @@ struct store_thread_config {
     int64_t lease_ms;
     uint32_t requests_max; /* never more than this many under way */
     struct counts *counts; /* the loop's; NULL: nobody wants to know */
-    bool is_looker;        /* for what takes long: no group, each request for itself; and it is no worker */
+    enum store_thread_use use;
 };
 
 /* A store that owes an answer for this long does not answer. */

@@ -146,7 +146,7 @@ void tell(struct worker *worker)
     text_copy(view->worker, sizeof(view->worker), worker->name);
     text_copy(view->region, sizeof(view->region), worker->settings->region);
     view->is_draining = worker->draining;
-    view->has_store = store_thread_is_well(worker->store);
+    view->has_store = store_thread_is_well(worker->store) && store_thread_is_well(worker->leases);
     view->has_broker = broker_pid(worker->broker) != 0;
     view->slots = worker->slot_count;
     view->active = engine_active_count(worker->engine);

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "base/text.h"
 #include "store/isolation.h"
 #include "worker/shell.h"
 
@@ -290,11 +291,29 @@ static int open_store(struct worker *worker, struct err *err)
     return store_thread_open(&worker->loop, &config, &worker->store, err);
 }
 
+/* SQLite has one writer at a time: a second handle would only wait for the first. */
+static int open_leases(struct worker *worker, struct err *err)
+{
+    const struct settings *settings = worker->settings;
+    struct store_thread_config config = {
+        .store = settings->store,
+        .worker = worker->name,
+        .lease_ms = settings->lease_ms,
+        .requests_max = worker->slot_count,
+        .counts = &worker->counts,
+        .use = STORE_FOR_LEASES,
+    };
+    worker->leases = worker->store;
+    return text_starts_with(settings->store, "sqlite:")
+               ? 0
+               : store_thread_open(&worker->loop, &config, &worker->leases, err);
+}
+
 /* Counting a million jobs takes a while, for which no job is to wait. */
 static int open_looker(struct worker *worker, struct err *err)
 {
     struct store_thread_config config = {
-        .store = worker->settings->store, .worker = worker->name, .requests_max = 3, .is_looker = true};
+        .store = worker->settings->store, .worker = worker->name, .requests_max = 3, .use = STORE_FOR_LOOKS};
     bool is_wanted = worker->options->board || looks_for_misuse(worker);
     return is_wanted ? store_thread_open(&worker->loop, &config, &worker->looker, err) : 0;
 }
@@ -372,6 +391,8 @@ static int open_all(struct worker *worker, struct err *err)
     if (rc == 0)
         rc = open_store(worker, err);
     if (rc == 0)
+        rc = open_leases(worker, err);
+    if (rc == 0)
         rc = open_looker(worker, err);
     if (rc == 0)
         open_engine(worker);
@@ -411,6 +432,8 @@ static void close_all(struct worker *worker)
     notify_hang_up(worker);
     watch_thread_close(worker->watch);
     store_thread_close(worker->looker);
+    if (worker->leases != worker->store)
+        store_thread_close(worker->leases);
     store_thread_close(worker->store);
     if (worker->broker)
         broker_close(worker->broker);

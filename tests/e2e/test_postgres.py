@@ -125,6 +125,21 @@ def test_x01_killed_and_taken_over(new_home, world):
     assert len(journal(world, home, "start")) == 1
 
 
+def test_d07_leases_go_on_while_other_statements_wait(new_home, world, cluster):
+    """Somebody locks the trail, and with it all writes, for longer than a lease: renewals have a connection of their own."""
+    home = new_home()
+    name = home.settings["store"].split("/")[3].split("?")[0]
+    job = add(home)
+    world.emulator.faults({"on": "put", "do": "delay-reply-1s", "nth": 1})
+    worker = home.start_worker("--drain")
+    until(lambda: journal(world, home, "put"), worker.log)
+    cluster.sql("begin; lock table event in share mode; select pg_sleep(12); commit", name)
+    assert worker.wait() == 0
+    assert "not renewed in time" not in worker.log()
+    assert standing(home, job) == "completed" and home.job(job)["lease_epoch"] == 1
+    assert len(journal(world, home, "start")) == 1
+
+
 def test_x02_frozen_past_its_lease(new_home, world):
     home = new_home(limit_rate="400K")
     job = add(home)

@@ -129,6 +129,23 @@ static void x07_a_renewal_of_an_older_epoch_stops_the_put(void **state)
     harness_free(h);
 }
 
+static void d07_a_renewal_that_comes_after_the_lease_was_given_back_is_no_loss(void **state)
+{
+    (void)state;
+    struct harness *h = harness_in_mid_file();
+    h->renews = false;
+    harness_advance(h, LEASE_MS_DEFAULT / 3);
+    answer(h, reply_after(503, 100000));
+    EXPECT(h, "renew", "store -> waiting release confirmed 262144 chunk 262144+262144 waits 1 (http 503)");
+    answer_renewed(h, WRITE_LEASE_LOST);
+    answer_stored(h, WRITE_FAILED); /* whether it was: to be asked again */
+    harness_advance(h, 5000);
+    EXPECT(h, "store -> waiting release confirmed 262144 chunk 262144+262144 waits 1 (http 503)");
+    answer_stored(h, WRITE_LEASE_LOST);
+    EXPECT(h, "forget");
+    harness_free(h);
+}
+
 static void x02_not_renewed_in_time_stops_the_put_before_the_lease_ends(void **state)
 {
     (void)state;
@@ -443,6 +460,7 @@ int main(void)
         cmocka_unit_test(x07_a_write_of_an_older_epoch_ends_everything),
         cmocka_unit_test(x07_a_main_write_of_an_older_epoch_forgets_the_job),
         cmocka_unit_test(x07_a_renewal_of_an_older_epoch_stops_the_put),
+        cmocka_unit_test(d07_a_renewal_that_comes_after_the_lease_was_given_back_is_no_loss),
         cmocka_unit_test(x02_not_renewed_in_time_stops_the_put_before_the_lease_ends),
         cmocka_unit_test(x02_stopped_for_longer_than_the_lease_writes_nothing),
         cmocka_unit_test(x02_stopped_during_the_last_put_does_not_store_the_video),
