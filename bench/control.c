@@ -63,7 +63,7 @@ static int64_t make_channel(struct store *store, uint64_t number)
     snprintf(client.auth_uri, sizeof(client.auth_uri), "https://localhost/auth");
     snprintf(client.token_uri, sizeof(client.token_uri), "https://localhost/token");
     snprintf(client.kind, sizeof(client.kind), "installed");
-    MUST("client", store_client_put(store, &client, &err));
+    MUST("client", store_client_put(store, &client, "bench", &err));
     struct store_login login = {.scopes = "upload", .seal = seal, .key_id = "1"};
     login.channel.tenant_id = client.tenant_id;
     login.channel.client_id = client.id;

@@ -98,6 +98,7 @@ int cli_broker_open(struct cli *cli, struct cli_broker *ret, struct err *err)
     config.tenants = NULL; /* those are a worker's; a person acts for --tenant */
     if (config.isolated_tenants)
         config.isolated_tenants = "";
+    config.who = cli_who();
     *ret = (struct cli_broker){0};
     if (uv_loop_init(&ret->loop) != 0)
         return err_set(err, ERR_INTERNAL, "no event loop can be made (out of file descriptors?)");

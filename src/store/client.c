@@ -193,7 +193,7 @@ static int insert_client(struct store *store, struct store_client *client, struc
     return rc < 0 ? rc : 0;
 }
 
-static int do_client_put(struct store *store, struct store_client *client, struct err *err)
+static int do_client_put(struct store *store, struct store_client *client, const char *who, struct err *err)
 {
     if (!client->name[0])
         return err_set(err, ERR_INVALID, "a client needs a name");
@@ -206,13 +206,12 @@ static int do_client_put(struct store *store, struct store_client *client, struc
         rc = replace_client(store, &old, client, err);
     else if (rc == ERR_NOT_FOUND)
         rc = insert_client(store, client, err);
-    return rc < 0 ? rc
-                  : trail_client(store, client->tenant_id, "operator", "client imported", client->name, err);
+    return rc < 0 ? rc : trail_client(store, client->tenant_id, who, "client imported", client->name, err);
 }
 
-int store_client_put(struct store *store, struct store_client *client, struct err *err)
+int store_client_put(struct store *store, struct store_client *client, const char *who, struct err *err)
 {
-    return STEP(store, err, do_client_put(store, client, err));
+    return STEP(store, err, do_client_put(store, client, who, err));
 }
 
 static int one_client(int changed, int64_t client, struct err *err)

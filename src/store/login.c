@@ -184,11 +184,11 @@ static int do_login(struct store *store, struct store_login *login, struct err *
     if (rc == 0 && login->seal)
         rc = seal_token(store, login, err);
     if (rc == 0)
-        rc = trail_channel(store, &login->channel, "operator", login->seal ? "login" : "imported", err);
+        rc = trail_channel(store, &login->channel, login->who, login->seal ? "login" : "imported", err);
     if (rc < 0 || state != CHANNEL_AUTH)
         return rc;
     struct channel_change change = {
-        .channel = login->channel.id, .state = CHANNEL_ACTIVE, .reason = "new login", .who = "operator"};
+        .channel = login->channel.id, .state = CHANNEL_ACTIVE, .reason = "new login", .who = login->who};
     return do_channel_state(store, &change, err);
 }
 

@@ -88,8 +88,8 @@ struct store_client {
 /* The tenant is made if missing. An existing client of that name is replaced if its client_id is the same,
  * else ERR_EXISTS. The id must be known before the secret can be sealed, so: put with an empty secret, then
  * set it. */
-int store_client_put(struct store *store, struct store_client *client,
-                     struct err *err) MUST_CHECK; /* fills id, tenant_id */
+int store_client_put(struct store *store, struct store_client *client, const char *who,
+                     struct err *err) MUST_CHECK; /* fills id, tenant_id; `who` is for the trail */
 int store_client_set_secret(struct store *store, int64_t client, struct blob sealed,
                             struct err *err) MUST_CHECK;
 /* `ret_sealed`: caller frees data with mem_free; broker only. */
@@ -138,6 +138,7 @@ struct store_login {
     struct store_channel
         channel; /* tenant_id, client_id, name, yt_channel_id, title, uploads_playlist; fills id */
     const char *scopes;
+    const char *who; /* for the trail */
     /* Seals the refresh token once the channel's id is known (it is part of the sealed value's additional
      * data). The bytes stay the callback's and must live until store_channel_login() returns. NULL: there is
      * none, a token service keeps the login; one that is stored stays. */

@@ -48,6 +48,7 @@ struct broker_config {
     const char *tenants;          /* "a,b": what concerns another is refused; NULL or "": none */
     const char *isolated_tenants; /* not NULL: the child refuses to run where its login to the store is not
                                      kept to these; "" : whichever it reaches (store/isolation.h) */
+    const char *who;   /* in whose name logins and imports are trailed, as cli:anna; NULL: nobody's */
     int64_t answer_ms; /* a child that owes an answer, or its hello, for this long hangs; 0: 60 s */
 };
 

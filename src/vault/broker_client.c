@@ -45,7 +45,7 @@ static int store_secret(struct child *child, const struct store_client *client, 
  */
 static int store_both(struct child *child, struct store_client *client, const char *secret, struct err *err)
 {
-    int code = store_client_put(child->store, client, err);
+    int code = store_client_put(child->store, client, child->who, err);
     if (code == 0 && !child->service)
         code = store_secret(child, client, secret, err);
     return code != 0 ? code : store_client_get(child->store, client->id, client, err);

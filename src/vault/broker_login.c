@@ -86,6 +86,7 @@ static int store_login(struct login *login, const struct yt_channel *channel, st
     struct store_login row = {
         .channel = {.tenant_id = login->client.tenant_id, .client_id = login->client.id},
         .scopes = login->scopes,
+        .who = child->who,
         .seal = login->refresh.data ? seal_refresh : NULL,
         .seal_ctx = &seal,
         .key_id = seal.key_id};

@@ -129,6 +129,7 @@ static int open_store(struct child *child, const struct message *config, struct 
 {
     int code = store_open(config->fields[CONFIG_STORE].text, STORE_USE, &child->store, err);
     child->tenants = mem_dup(config->fields[CONFIG_TENANTS].text);
+    child->who = mem_dup(config->fields[CONFIG_WHO].text);
     if (code == 0 && config->fields[CONFIG_IS_ISOLATED].number)
         code = store_require_isolation(child->store, STORE_AS_BROKER,
                                        config->fields[CONFIG_ISOLATED_TENANTS].text, err);
@@ -306,6 +307,7 @@ static void child_close(struct child *child)
     vault_ring_free(child->ring);
     mem_free(child->api_root);
     mem_free(child->tenants);
+    mem_free(child->who);
     mem_free(child->served);
     mem_free(child->ports);
     cdn_signing_release(&child->cdn);

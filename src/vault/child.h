@@ -60,6 +60,7 @@ struct child {
     bool allow_plain_loopback;
     struct tokens *tokens;
     struct cdn_signing cdn;
+    char *who;       /* owned; see struct broker_config */
     char *tenants;   /* owned; "" : all */
     int64_t *served; /* owned; ids of those among them that were asked for */
     size_t served_count;

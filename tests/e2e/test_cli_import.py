@@ -1,7 +1,9 @@
 """`channel import --token`: logins that youtubeuploader, tokland/youtube-upload and google-auth have made."""
 
 import json
+import os
 import pathlib
+import pwd
 import sys
 
 import pytest
@@ -76,7 +78,8 @@ def test_a_file_becomes_a_login_that_works(sluice, emulator, channel, kind):
     job = sluice.ok("add", sluice.file("a.mp4", 1000), "--channel", "main").line
     sluice.ok("worker", "--drain")
     assert sluice.job(job)["state"] == "completed"
-    assert [event["what"] for event in sluice.audit()].count("login") == 1
+    who = {event["what"]: event["who"] for event in sluice.audit()}
+    assert who["login"] == who["client imported"] == f"cli:{pwd.getpwuid(os.getuid()).pw_name}"
 
 
 def test_a_file_renews_the_login_of_its_channel_alone(sluice, emulator, channel, other_channel):

@@ -118,7 +118,7 @@ int64_t make_client(struct fixture *fix, const char *tenant)
                                   .kind = "installed"};
     copy_text(client.tenant, tenant);
     admit(fix, tenant);
-    assert_ok(store_client_put(fix->store, &client, &fix->err), fix);
+    assert_ok(store_client_put(fix->store, &client, "cli:test", &fix->err), fix);
     return client.id;
 }
 
@@ -135,7 +135,7 @@ static int seal(void *ctx, int64_t tenant, int64_t channel, struct blob *ret, st
 
 int login(struct fixture *fix, const char *tenant, const char *name, const char *yt_channel_id)
 {
-    struct store_login in = {.scopes = "youtube", .seal = seal, .key_id = "k1"};
+    struct store_login in = {.scopes = "youtube", .who = "cli:test", .seal = seal, .key_id = "k1"};
     struct store_client client;
     in.channel.client_id = make_client(fix, tenant);
     assert_ok(store_client_get(fix->store, in.channel.client_id, &client, &fix->err), fix);

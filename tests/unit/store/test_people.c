@@ -28,13 +28,13 @@ static void a_client_is_put_found_and_replaced(void **state)
     struct fixture *fix = *state;
     struct store_client client = client_named("t", "one", "g1"), found;
     admit(fix, client.tenant);
-    assert_ok(store_client_put(fix->store, &client, &fix->err), fix);
+    assert_ok(store_client_put(fix->store, &client, "cli:test", &fix->err), fix);
     assert_true(client.id > 0 && client.tenant_id > 0);
     assert_ok(store_client_limits(fix->store, client.id, 7, 70, "tester", &fix->err), fix);
     int64_t id = client.id;
     client = client_named("t", "one", "g1");
     snprintf(client.token_uri, sizeof(client.token_uri), "https://t2.example");
-    assert_ok(store_client_put(fix->store, &client, &fix->err), fix);
+    assert_ok(store_client_put(fix->store, &client, "cli:test", &fix->err), fix);
     assert_int_equal(client.id, id);
     assert_ok(store_client_get(fix->store, id, &found, &fix->err), fix);
     assert_string_equal(found.token_uri, "https://t2.example");
@@ -42,11 +42,11 @@ static void a_client_is_put_found_and_replaced(void **state)
     assert_int_equal(found.uploads_per_day, 7); /* an operator's limits outlive a new import */
     assert_int_equal(found.units_per_day, 70);
     client = client_named("t", "one", "another");
-    assert_code(store_client_put(fix->store, &client, &fix->err), ERR_EXISTS);
+    assert_code(store_client_put(fix->store, &client, "cli:test", &fix->err), ERR_EXISTS);
     assert_ok(store_client_find(fix->store, "t", NULL, &found, &fix->err), fix);
     assert_int_equal(found.id, id);
     client = client_named("t", "two", "another");
-    assert_ok(store_client_put(fix->store, &client, &fix->err), fix);
+    assert_ok(store_client_put(fix->store, &client, "cli:test", &fix->err), fix);
     assert_code(store_client_find(fix->store, "t", "", &found, &fix->err), ERR_USAGE);
     assert_ok(store_client_find(fix->store, "t", "two", &found, &fix->err), fix);
     assert_code(store_client_find(fix->store, "t", "three", &found, &fix->err), ERR_NOT_FOUND);

@@ -104,7 +104,7 @@ CALL(tenant_name)
 CALL(client_put)
 {
     struct store_client client = {.name = "new", .tenant = "b", .kind = "installed"};
-    return store_client_put(STORE, &client, ERR) < 0;
+    return store_client_put(STORE, &client, "cli:test", ERR) < 0;
 }
 
 CALL(client_set_secret)
