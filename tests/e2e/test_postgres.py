@@ -126,14 +126,15 @@ def test_x01_killed_and_taken_over(new_home, world):
 
 
 def test_d07_leases_go_on_while_other_statements_wait(new_home, world, cluster):
-    """Somebody locks the trail, and with it all writes, for longer than a lease: renewals have a connection of their own."""
-    home = new_home()
+    """Somebody locks the table in which workers say that they are there, for longer than a lease. What the store's thread
+    is asked to do waits behind that; renewals have a connection of their own. Nothing is written meanwhile: a file in one
+    PUT confirms nothing before its end."""
+    home = new_home(chunk_mode="whole", limit_rate="50K")
     name = home.settings["store"].split("/")[3].split("?")[0]
     job = add(home)
-    world.emulator.faults({"on": "put", "do": "delay-reply-1s", "nth": 1})
     worker = home.start_worker("--drain")
-    until(lambda: journal(world, home, "put"), worker.log)
-    cluster.sql("begin; lock table event in share mode; select pg_sleep(12); commit", name)
+    until(lambda: journal(world, home, "start"), worker.log)
+    cluster.sql("begin; lock table worker in access exclusive mode; select pg_sleep(17); commit", name)
     assert worker.wait() == 0
     assert "not renewed in time" not in worker.log()
     assert standing(home, job) == "completed" and home.job(job)["lease_epoch"] == 1
