@@ -19,11 +19,6 @@ from sluice import WITHOUT_LEAK_CHECK, children, program, until  # noqa: E402
 NOBODY = 65534
 
 
-def standing(home, job):
-    found = home.job(job)
-    return " ".join(filter(None, [found["state"], found["cause"]]))
-
-
 # ---- before
 
 

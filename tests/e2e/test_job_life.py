@@ -143,11 +143,6 @@ def slow_run(world, size=4_000_000, **settings):
     return home, job, worker
 
 
-def standing(home, job):
-    found = home.job(job)
-    return " ".join(filter(None, [found["state"], found["cause"]]))
-
-
 def test_cancel_of_a_queued_job_needs_no_worker(world):
     home = world.home()
     job = home.ok("add", home.file("a.mp4"), "--channel", "main").line

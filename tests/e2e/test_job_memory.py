@@ -22,11 +22,6 @@ not_sanitized = pytest.mark.skipif("ASAN_OPTIONS" in os.environ, reason="sanitiz
 needs_prlimit = pytest.mark.skipif(not shutil.which("prlimit"), reason="prlimit is not there")
 
 
-def standing(home, job):
-    found = home.job(job)
-    return " ".join(filter(None, [found["state"], found["cause"]]))
-
-
 def run_limited(home, limits, *args, **env):
     """Ends as it may, but by no fault of its own. One that waits for a better time goes when it is told to."""
     process = subprocess.Popen(["prlimit", "--core=0", *limits, program(), *map(str, args)], env={**home.env, **env},

@@ -33,11 +33,6 @@ def public_world(authority, name, *hosts):
     return own_world(*authority.certificate(name, host=names), ca=authority.ca)
 
 
-def standing(home, job):
-    found = home.job(job)
-    return " ".join(filter(None, [found["state"], found["cause"]]))
-
-
 def begun(world, wire, home, size=6_000_000):
     """A worker that has sent a part of a file over the wire."""
     job = home.ok("add", home.file("clip.mp4", size), "--channel", "main").line

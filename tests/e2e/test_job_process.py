@@ -27,16 +27,6 @@ SEED = int(os.environ.get("SLUICE_TEST_SEED", "0")) or random.SystemRandom().ran
 needs_strace = pytest.mark.skipif(not shutil.which("strace"), reason="strace is not there")
 
 
-def standing(home, job):
-    found = home.job(job)
-    return " ".join(filter(None, [found["state"], found["cause"]]))
-
-
-def journal(world, home, *ops):
-    channels = list(home.channels.values())
-    return [entry for entry in world.emulator.journal() if entry["channel"] in channels and entry["op"] in ops]
-
-
 def sent_bytes(world, home):
     channels = list(home.channels.values())
     return sum(session["received_bytes"] for session in world.emulator.ctl("sessions") if session["channel"] in channels)

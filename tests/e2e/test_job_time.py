@@ -25,11 +25,6 @@ pytestmark = [
 HOUR, DAY, TEN_YEARS = 3600, 86400, 315_360_000
 
 
-def standing(home, job):
-    found = home.job(job)
-    return " ".join(filter(None, [found["state"], found["cause"]]))
-
-
 class Clock:
     """A wall clock for one worker and its broker, that can be moved while they run. Clocks that only count are right."""
 

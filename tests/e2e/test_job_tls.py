@@ -13,11 +13,6 @@ from wire import Wire  # noqa: E402
 QUICK = {"connect_timeout_ms": "1s", "stall_timeout_ms": "2s", "request_timeout_ms": "2s", "retry_tries": 100}
 
 
-def standing(home, job):
-    found = home.job(job)
-    return " ".join(filter(None, [found["state"], found["cause"]]))
-
-
 def wired(world, wire, size=6_000_000, **settings):
     """A job whose way to the API is the wire, with some of it sent."""
     home = world.home(api_root=wire.url, **{**QUICK, "limit_rate": "4M", **settings})

@@ -13,11 +13,6 @@ from job_fixtures import *  # noqa: E402, F403
 from sluice import until  # noqa: E402
 
 
-def standing(home, job):
-    found = home.job(job)
-    return " ".join(filter(None, [found["state"], found["cause"]]))
-
-
 def add(home, *names):
     return [home.ok("add", home.file(f"{name}-{len(home.accepted)}.mp4", SIZE), "--channel", name).line for name in names]
 

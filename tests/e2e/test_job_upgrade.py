@@ -12,11 +12,6 @@ from job_fixtures import *  # noqa: E402, F403
 from sluice import until  # noqa: E402
 
 
-def standing(home, job):
-    found = home.job(job)
-    return " ".join(filter(None, [found["state"], found["cause"]]))
-
-
 # ---- X09: the configuration
 
 

@@ -38,18 +38,8 @@ def new_home(world, cluster):
     return make
 
 
-def standing(home, job):
-    found = home.job(job)
-    return " ".join(filter(None, [found["state"], found["cause"]]))
-
-
 def add(home, *names):
     return [home.ok("add", home.file(f"{name}-{len(home.accepted)}.mp4", SIZE), "--channel", name).line for name in names]
-
-
-def journal(world, home, *ops):
-    channels = list(home.channels.values())
-    return [entry for entry in world.emulator.journal() if entry["channel"] in channels and entry["op"] in ops]
 
 
 def key_status(home):

@@ -30,16 +30,6 @@ def new_home(world, cluster):
     return lambda *names, **settings: world.home(*names, store=cluster.new_database(), **settings)
 
 
-def standing(home, job):
-    found = home.job(job)
-    return " ".join(filter(None, [found["state"], found["cause"]]))
-
-
-def journal(world, home, *ops):
-    channels = list(home.channels.values())
-    return [entry for entry in world.emulator.journal() if entry["channel"] in channels and entry["op"] in ops]
-
-
 def add(home, name="clip.mp4", size=SIZE, channel="main"):
     return home.ok("add", home.file(name, size), "--channel", channel).line
 

@@ -62,8 +62,7 @@ class Site:
         return self.office.ok("add", self.office.file(name, size), "--channel", "main", "--tenant", tenant).line
 
     def standing(self, job):
-        found = self.office.job(job)
-        return " ".join(filter(None, [found["state"], found["cause"]]))
+        return standing(self.office, job)
 
 
 @pytest.fixture

@@ -55,11 +55,6 @@ def add(home, name="main", size=SIZE):
     return home.ok("add", home.file(f"{name}-{len(home.accepted)}.mp4", size), "--channel", name).line
 
 
-def standing(home, job):
-    found = home.job(job)
-    return " ".join(filter(None, [found["state"], found["cause"]]))
-
-
 def starts(world):
     return world.emulator.journal(op="start")
 

@@ -16,7 +16,7 @@ from emulator import Emulator
 from sluice import Sluice
 from watch import Watch
 
-__all__ = ["job_emulator", "world", "own_world", "Run", "CHUNK", "SIZE"]
+__all__ = ["job_emulator", "world", "own_world", "Run", "standing", "journal", "CHUNK", "SIZE"]
 
 CHUNK = 262144  # the least that YouTube allows: many chunks of few bytes
 SIZE = 1_000_000  # three chunks of this size and a rest
@@ -95,9 +95,7 @@ class Run:
 
     @property
     def standing(self):
-        """"completed", or "held quota", and the like."""
-        job = self.job
-        return " ".join(filter(None, [job["state"], job["cause"]]))
+        return standing(self.home, self.id)
 
     def drain(self):
         self.home.ok("worker", "--drain", "--drain-wait", "1s")
@@ -120,10 +118,7 @@ class Run:
         return self.video["received_bytes"] - self.video["bytes"]
 
     def journal(self, *ops):
-        """The requests with this home's first channel; `ops`: only these."""
-        channels = list(self.home.channels.values())
-        return [entry for entry in self.world.emulator.journal()
-                if entry["channel"] in channels and (not ops or entry["op"] in ops)]
+        return journal(self.world, self.home, *ops)
 
     def on_session(self):
         return self.journal("put", "put-final", "query", "cancel")
@@ -140,6 +135,19 @@ class Run:
 
     def logs(self):
         return "\n".join(self.home.said)
+
+
+def standing(home, job_id):
+    """"completed", or "held quota", and the like."""
+    job = home.job(job_id)
+    return " ".join(filter(None, [job["state"], job["cause"]]))
+
+
+def journal(world, home, *ops):
+    """The requests with a home's channels; `ops`: only these."""
+    channels = list(home.channels.values())
+    return [entry for entry in world.emulator.journal()
+            if entry["channel"] in channels and (not ops or entry["op"] in ops)]
 
 
 @pytest.fixture(scope="module")
