@@ -220,11 +220,7 @@ static int remove_batch(struct archive *archive, const struct batch *batch, stru
     int code = batch->count > 0 ? store_begin(store, err) : 0;
     if (code < 0 || batch->count == 0)
         return code;
-    code = note_and_remove(archive, batch, err);
-    if (code == 0)
-        code = store_commit(store, err);
-    else
-        store_rollback(store);
+    code = store_end(store, note_and_remove(archive, batch, err), err);
     archive->removed += code == 0 ? batch->count : 0;
     return code;
 }

@@ -108,6 +108,14 @@ void store_rollback(struct store *store)
     store->group_lost = false;
 }
 
+int store_end(struct store *store, int code, struct err *err)
+{
+    if (code == 0)
+        return store_commit(store, err);
+    store_rollback(store);
+    return code;
+}
+
 /* ---- steps ---- */
 
 int step_begin(struct store *store, struct err *err)

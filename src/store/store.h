@@ -59,6 +59,8 @@ void store_close(struct store *store); /* NULL is fine; rolls back what was not 
 int store_begin(struct store *store, struct err *err) MUST_CHECK;
 int store_commit(struct store *store, struct err *err) MUST_CHECK;
 void store_rollback(struct store *store);
+/* The end of a group that went as `code` says: commits it at 0, else rolls it back and returns `code`. */
+int store_end(struct store *store, int code, struct err *err) MUST_CHECK;
 /* After ERR_BUSY of a group: another transaction was in the way, and the same group, repeated as a whole, may
  * succeed. Outside of a group this is done here. */
 bool store_was_conflict(const struct store *store);

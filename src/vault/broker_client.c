@@ -68,11 +68,7 @@ static int import(struct child *child, const struct message *ask, struct store_c
         code = store_begin(child->store, err);
     if (code != 0)
         return code;
-    code = store_both(child, ret, secret->client_secret, err);
-    if (code == 0)
-        return store_commit(child->store, err);
-    store_rollback(child->store);
-    return code;
+    return store_end(child->store, store_both(child, ret, secret->client_secret, err), err);
 }
 
 void client_import(struct child *child, const struct message *ask)

@@ -192,13 +192,8 @@ static int save_rotated(struct flight *flight, struct err *err)
 {
     struct store *store = flight->child->store;
     int code = store_begin(store, err);
-    if (code == 0) {
-        code = replace_row(flight, err);
-        if (code == 0)
-            code = store_commit(store, err);
-        else
-            store_rollback(store);
-    }
+    if (code == 0)
+        code = store_end(store, replace_row(flight, err), err);
     /* A channel that is gone needs it no more. */
     if (code == 0 || code == ERR_NOT_FOUND)
         secret_release(&flight->entry->unsaved);

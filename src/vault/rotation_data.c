@@ -54,10 +54,7 @@ static int add_keys(struct rotating *rotating, const int64_t *tenants, uint32_t 
         code = code == ERR_EXISTS ? 0 : code;
         mem_free((void *)row.wrapped.data);
     }
-    if (code == 0)
-        return store_commit(rotating->store, err);
-    store_rollback(rotating->store);
-    return code;
+    return store_end(rotating->store, code, err);
 }
 
 static int promote_keys(struct rotating *rotating, const int64_t *tenants, uint32_t count, struct err *err)
@@ -67,10 +64,7 @@ static int promote_keys(struct rotating *rotating, const int64_t *tenants, uint3
         return code;
     for (uint32_t i = 0; i < count && code == 0; i++)
         code = store_key_promote(rotating->store, tenants[i], rotating->rotation->who, err);
-    if (code == 0)
-        return store_commit(rotating->store, err);
-    store_rollback(rotating->store);
-    return code;
+    return store_end(rotating->store, code, err);
 }
 
 static int change_keys(struct rotating *rotating, struct err *err)

@@ -38,10 +38,7 @@ static int rewrap_step(struct rotating *rotating, struct store_key *keys, uint32
         return code;
     for (uint32_t i = 0; i < count && code == 0; i++)
         code = rewrap(rotating, &keys[i], err);
-    if (code == 0)
-        return store_commit(rotating->store, err);
-    store_rollback(rotating->store);
-    return code;
+    return store_end(rotating->store, code, err);
 }
 
 static int rewrap_all(struct rotating *rotating, struct err *err)

@@ -432,6 +432,23 @@ static void a_group_is_kept_or_lost_as_one(void **state)
     assert_code(store_commit(fix->store, &fix->err), ERR_INTERNAL);
 }
 
+static void a_group_ends_as_it_went(void **state)
+{
+    struct fixture *fix = *state;
+    int64_t channel = make_channel(fix, "t", "c");
+    assert_ok(store_begin(fix->store, &fix->err), fix);
+    add_job(fix, channel, "JOB1");
+    err_set(&fix->err, ERR_EXISTS, "the reason");
+    assert_code(store_end(fix->store, ERR_EXISTS, &fix->err), ERR_EXISTS);
+    assert_string_equal(fix->err.message, "the reason");
+    assert_int_equal(number(fix, "select count(*) from job"), 0);
+    assert_ok(store_begin(fix->store, &fix->err), fix);
+    add_job(fix, channel, "JOB1");
+    assert_ok(store_end(fix->store, 0, &fix->err), fix);
+    assert_int_equal(number(fix, "select count(*) from job"), 1);
+    assert_code(store_end(fix->store, 0, &fix->err), ERR_INTERNAL);
+}
+
 static int count_chunk(void *ctx, const struct chunk_digest *chunk)
 {
     uint64_t *next = ctx;
@@ -479,6 +496,7 @@ int main(void)
         TEST(a_fingerprint_is_set_once_under_the_lease),
         TEST(a_full_bucket_of_the_client_refuses_all_its_channels),
         TEST(a_group_is_kept_or_lost_as_one),
+        TEST(a_group_ends_as_it_went),
         TEST(chunks_are_listed_in_order),
     };
     return RUN_UNIT_TESTS(tests);

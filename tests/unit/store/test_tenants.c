@@ -413,6 +413,7 @@ static const struct {
     {"begin", NULL},
     {"commit", NULL},
     {"rollback", NULL},
+    {"end", NULL},
     {"was_conflict", NULL},
     {"now", NULL},
     {"verify", NULL},
