@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/mem.h"
+
 static int read_all(int fd, const char *path, struct buf *ret, struct err *err)
 {
     char piece[16384];
@@ -37,4 +39,23 @@ int file_read(const char *path, struct buf *ret, struct err *err)
     int code = read_all(fd, path, ret, err);
     close(fd);
     return code;
+}
+
+char *file_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        return mem_dup(".");
+    return mem_dup_n(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
+int file_sync_name(const char *path, struct err *err)
+{
+    char *folder AUTO_FREE = file_folder(path);
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool bad = fd < 0 || fsync(fd) != 0;
+    int why = errno;
+    if (fd >= 0)
+        close(fd);
+    return bad ? err_set_errno(err, ERR_IO, why, "storing the directory entry of %s", path) : 0;
 }

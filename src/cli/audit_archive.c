@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/parse.h"
 #include "base/text.h"
@@ -88,20 +89,6 @@ static int write_all(struct archive *archive, struct err *err)
     return code;
 }
 
-/* The name must be on the disk, too. */
-static int sync_folder(const struct archive *archive, struct err *err)
-{
-    const char *slash = strrchr(archive->path, '/');
-    AUTO_FREE char *folder =
-        slash ? mem_dup_n(archive->path, (size_t)(slash - archive->path + 1)) : mem_dup(".");
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return file_error(archive, "opening the folder of", err);
-    int code = fsync(fd) == 0 ? 0 : file_error(archive, "syncing the folder of", err);
-    close(fd);
-    return code;
-}
-
 static int write_part(struct archive *archive, const char *part, struct err *err)
 {
     int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -125,7 +112,7 @@ static int write_file(struct archive *archive, struct err *err)
     }
     if (rename(part, archive->path) != 0)
         return file_error(archive, "making", err);
-    return sync_folder(archive, err);
+    return file_sync_name(archive->path, err);
 }
 
 /* ---- reading it again ---- */

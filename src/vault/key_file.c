@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/text.h"
@@ -65,22 +66,6 @@ static int write_new(const char *path, const char *text, size_t len, const struc
     return 0;
 }
 
-/* What was named must still be there after a power cut: the store's values would be lost without it. */
-static int sync_parent(const char *path, struct err *err)
-{
-    char *dir AUTO_FREE = mem_dup(path);
-    char *slash = strrchr(dir, '/');
-    if (slash)
-        slash[slash == dir] = '\0';
-    const char *name = slash ? dir : ".";
-    int fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int bad = fd < 0 || fsync(fd) != 0;
-    int why = errno;
-    if (fd >= 0)
-        close(fd);
-    return bad ? err_set_errno(err, ERR_IO, why, "storing the directory entry of %s", path) : 0;
-}
-
 static char *name_beside(const char *path)
 {
     return mem_printf("%s.new-%016llx", path, (unsigned long long)random_u64());
@@ -122,7 +107,8 @@ static int publish(const char *path, const struct secret *line, struct err *err)
         code = errno == EEXIST ? err_set(err, ERR_EXISTS, "the key file %s is there already", path)
                                : err_set_errno(err, ERR_IO, errno, "naming the key file %s", path);
     unlink(beside);
-    return code != 0 ? code : sync_parent(path, err);
+    /* It must still be there after a power cut: the store's values would be lost without it. */
+    return code != 0 ? code : file_sync_name(path, err);
 }
 
 int vault_key_create(const char *path, struct err *err)
@@ -193,7 +179,7 @@ static int change_end(struct change *change, struct err *err)
         unlink(beside);
         return code;
     }
-    return sync_parent(change->path, err);
+    return file_sync_name(change->path, err);
 }
 
 static int check_room(const struct change *change, struct err *err)

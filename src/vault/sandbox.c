@@ -1,7 +1,6 @@
 #include "vault/sandbox.h"
 
-#include <string.h>
-
+#include "base/file.h"
 #include "base/landlock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -21,10 +20,9 @@ struct plan {
 /* The folder, since such files are replaced by renaming: a rule for the file would hold for the old one. */
 static void allow_folder_of(struct landlock *rules, const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    if (!path[0] || !slash)
+    if (!path[0])
         return;
-    char *folder AUTO_FREE = mem_dup_n(path, slash == path ? 1 : (size_t)(slash - path));
+    char *folder AUTO_FREE = file_folder(path);
     landlock_allow(rules, folder, LANDLOCK_READ);
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
 
@@ -259,12 +260,17 @@ static int default_store(struct settings *settings, struct err *err)
     return 0;
 }
 
+static char *path_in(const char *folder, const char *name)
+{
+    return mem_printf("%s%s%s", folder, strcmp(folder, "/") == 0 ? "" : "/", name);
+}
+
 static void make_absolute(char **path)
 {
     char dir[4096];
     if (!*path || **path == '/' || !getcwd(dir, sizeof(dir)))
         return;
-    char *whole = mem_printf("%s%s%s", dir, strcmp(dir, "/") == 0 ? "" : "/", *path);
+    char *whole = path_in(dir, *path);
     mem_free(*path);
     *path = whole;
 }
@@ -287,8 +293,8 @@ static int default_key_file(struct settings *settings, struct err *err)
     if (settings->key_file)
         return 0;
     if (text_starts_with(settings->store, "sqlite:/")) {
-        const char *path = settings->store + strlen("sqlite:");
-        settings->key_file = mem_printf("%.*s/sluice.key", (int)(strrchr(path, '/') - path), path);
+        char *folder AUTO_FREE = file_folder(settings->store + strlen("sqlite:"));
+        settings->key_file = path_in(folder, "sluice.key");
     } else {
         settings->key_file = base_dir_path("XDG_STATE_HOME", ".local/state", "sluice/sluice.key");
     }

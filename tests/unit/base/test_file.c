@@ -1,0 +1,41 @@
+#include "unit.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+
+static void the_folder_of_a_path_is_what_stands_before_the_name(void **state)
+{
+    static const char *const folders[][2] = {
+        {"/a/b/name", "/a/b"}, {"/name", "/"}, {"a/name", "a"}, {"name", "."}, {"../name", ".."}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
+        char *folder AUTO_FREE = file_folder(folders[i][0]);
+        assert_string_equal(folder, folders[i][1]);
+    }
+}
+
+static void a_name_can_be_synced_where_there_is_a_folder(void **state)
+{
+    struct err err;
+    (void)state;
+    char dir[] = "/tmp/sluice-file-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    char *path AUTO_FREE = mem_printf("%s/name", dir);
+    assert_int_equal(file_sync_name(path, &err), 0);
+    assert_int_equal(rmdir(dir), 0);
+    assert_int_equal(file_sync_name(path, &err), ERR_IO);
+    assert_non_null(strstr(err.message, path));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_folder_of_a_path_is_what_stands_before_the_name),
+        cmocka_unit_test(a_name_can_be_synced_where_there_is_a_folder),
+    };
+    return RUN_UNIT_TESTS(tests);
+}
