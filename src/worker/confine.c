@@ -5,6 +5,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include "base/file.h"
 #include "base/landlock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -58,10 +59,9 @@ static void allow(struct plan *plan, const char *path, unsigned rights)
 /* The folder, since such files are replaced by renaming. */
 static void allow_folder_of(struct plan *plan, const char *file)
 {
-    const char *slash = file ? strrchr(file, '/') : NULL;
-    if (!slash)
+    if (!file || !file[0])
         return;
-    char *folder AUTO_FREE = mem_dup_n(file, slash == file ? 1 : (size_t)(slash - file));
+    char *folder AUTO_FREE = file_folder(file);
     allow(plan, folder, LANDLOCK_READ);
 }
 

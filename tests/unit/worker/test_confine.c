@@ -106,22 +106,28 @@ struct scene {
 };
 
 /* The number of the check that failed, 0: none; 1000 and a signal. */
-static int in_worker(const char *media_root, int (*check)(const struct scene *scene))
+static int in_worker_with(const struct settings *settings, int (*check)(const struct scene *scene))
 {
-    struct settings settings = load(media_root);
     pid_t pid = fork();
     if (pid == 0) {
         struct confinement confinement;
         int code = 100;
-        if (confine(&settings, &confinement, NULL) == 0)
-            code = check(&(struct scene){&settings, &confinement});
+        if (confine(settings, &confinement, NULL) == 0)
+            code = check(&(struct scene){settings, &confinement});
         confinement_release(&confinement);
         _exit(code);
     }
     int status;
-    settings_release(&settings);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     return WIFSIGNALED(status) ? 1000 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static int in_worker(const char *media_root, int (*check)(const struct scene *scene))
+{
+    struct settings settings = load(media_root);
+    int code = in_worker_with(&settings, check);
+    settings_release(&settings);
+    return code;
 }
 
 static char *media(void)
@@ -184,6 +190,30 @@ static void a_key_beneath_the_media_root_is_told(void **state)
     if (HAS_SANITIZER || landlock_abi() == 0)
         skip();
     assert_int_equal(in_worker(dir, check_key_in_sources), 0);
+}
+
+static int check_own_folder(const struct scene *scene)
+{
+    struct settings settings;
+    MUST(1, settings_load(scene->settings->config_file, NULL, 0, &settings, NULL) == 0);
+    settings_release(&settings);
+    MUST(2, try_open("store.key", O_RDONLY) == EACCES);
+    return 0;
+}
+
+static void a_configuration_in_the_folder_that_it_was_started_in_is_read_anew(void **state)
+{
+    (void)state;
+    char *root AUTO_FREE = media();
+    if (HAS_SANITIZER || landlock_abi() == 0)
+        skip();
+    struct settings settings = load(root);
+    mem_free(settings.config_file);
+    settings.config_file = mem_dup("sluice.conf");
+    assert_int_equal(chdir(dir), 0);
+    assert_int_equal(in_worker_with(&settings, check_own_folder), 0);
+    assert_int_equal(chdir("/"), 0);
+    settings_release(&settings);
 }
 
 /* ---- processes ---- */
@@ -264,6 +294,7 @@ int main(int argc, char **argv)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(k11_a_worker_cannot_read_the_key),
         cmocka_unit_test(a_key_beneath_the_media_root_is_told),
+        cmocka_unit_test(a_configuration_in_the_folder_that_it_was_started_in_is_read_anew),
         cmocka_unit_test(a_worker_starts_no_program),
         cmocka_unit_test(a_worker_leaves_no_core_file),
         cmocka_unit_test(x06_the_keeper_starts_brokers_with_the_configuration_it_was_given),
