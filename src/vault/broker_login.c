@@ -176,18 +176,16 @@ int login_take(struct login *login, const struct yt_token_reply *reply, struct e
                      err);
 }
 
-/* ---- the exchange of the code ---- */
+/* ---- the token endpoint ---- */
 
-static int check_result(const struct yt_token_reply *reply, struct err *err)
+static int check_reply(const struct login *login, const struct yt_token_reply *reply, struct err *err)
 {
     if (reply->result == TOKEN_TRANSIENT)
         return err_set(err, ERR_IO, "the token endpoint: %s: try again", reply->message);
-    if (reply->result != TOKEN_OK)
-        return err_set(err, ERR_AUTH, "Google refused the login: %s: begin it anew", reply->message);
-    return 0;
+    return reply->result == TOKEN_OK ? 0 : login->refused(login, reply, err);
 }
 
-static void exchange_ended(void *ctx, const struct http_reply *reply)
+static void tokens_came(void *ctx, const struct http_reply *reply)
 {
     struct login *login = ctx;
     struct err err = {0};
@@ -198,11 +196,27 @@ static void exchange_ended(void *ctx, const struct http_reply *reply)
     }
     struct secret memory AUTO_SECRET = {0};
     const struct yt_token_reply *token = read_token_reply(reply, &memory);
-    int code = check_result(token, &err);
+    int code = check_reply(login, token, &err);
     if (code == 0)
         code = login_take(login, token, &err);
     if (code != 0)
         login_end(login, &err);
+}
+
+int login_post(struct login *login, struct buf *form, login_refused *refused, struct err *err)
+{
+    login->refused = refused;
+    int code = post_form(login->child, login->client.token_uri, form, tokens_came, login, err);
+    buf_wipe(form);
+    return code;
+}
+
+/* ---- the exchange of the code ---- */
+
+static int exchange_refused(const struct login *login, const struct yt_token_reply *reply, struct err *err)
+{
+    (void)login;
+    return err_set(err, ERR_AUTH, "Google refused the login: %s: begin it anew", reply->message);
 }
 
 static int exchange(struct login *login, const struct message *ask, struct err *err)
@@ -211,13 +225,10 @@ static int exchange(struct login *login, const struct message *ask, struct err *
     int code = open_client_secret(login->child, &login->client, &client_secret, NULL, err);
     if (code != 0)
         return code;
-    struct buf form;
-    buf_init(&form, 32768);
+    struct buf form = BUF_INIT(LOGIN_FORM_MAX);
     yt_build_code_exchange(login->client.client_id, client_secret.data, ask->fields[LOGIN_CODE].text,
                            ask->fields[LOGIN_VERIFIER].text, ask->fields[LOGIN_REDIRECT].text, &form);
-    code = post_form(login->child, login->client.token_uri, &form, exchange_ended, login, err);
-    buf_wipe(&form);
-    return code;
+    return login_post(login, &form, exchange_refused, err);
 }
 
 /* ---- or the token service has the login ---- */

@@ -217,8 +217,7 @@ static int poll_once(struct device_login *device, struct login *login, struct er
     int code = open_client_secret(device->child, &login->client, &client_secret, NULL, err);
     if (code != 0)
         return code;
-    struct buf form;
-    buf_init(&form, 32768);
+    struct buf form = BUF_INIT(LOGIN_FORM_MAX);
     yt_build_device_poll(login->client.client_id, client_secret.data, device->device_code.data, &form);
     code = post_form(device->child, login->client.token_uri, &form, poll_ended, login, err);
     buf_wipe(&form);

@@ -69,12 +69,8 @@ static int choose_client(struct login *login, const char *tenant, const struct y
 
 /* ---- the refresh ---- */
 
-static int check_result(const struct login *login, const struct yt_token_reply *reply, struct err *err)
+static int refresh_refused(const struct login *login, const struct yt_token_reply *reply, struct err *err)
 {
-    if (reply->result == TOKEN_OK)
-        return 0;
-    if (reply->result == TOKEN_TRANSIENT)
-        return err_set(err, ERR_IO, "the token endpoint: %s: try again", reply->message);
     if (reply->result == TOKEN_REVOKED)
         return err_set(
             err, ERR_AUTH,
@@ -88,36 +84,15 @@ static int check_result(const struct login *login, const struct yt_token_reply *
                    login->client.name, reply->message);
 }
 
-static void refresh_ended(void *ctx, const struct http_reply *reply)
-{
-    struct login *login = ctx;
-    struct err err = {0};
-    if (reply->end != HTTP_OK) {
-        err_set(&err, ERR_IO, "the token endpoint: %s", reply->message);
-        login_end(login, &err);
-        return;
-    }
-    struct secret memory AUTO_SECRET = {0};
-    const struct yt_token_reply *token = read_token_reply(reply, &memory);
-    int code = check_result(login, token, &err);
-    if (code == 0)
-        code = login_take(login, token, &err);
-    if (code != 0)
-        login_end(login, &err);
-}
-
 static int refresh(struct login *login, struct err *err)
 {
     struct secret client_secret AUTO_SECRET = {0};
     int code = open_client_secret(login->child, &login->client, &client_secret, NULL, err);
     if (code != 0)
         return code;
-    struct buf form;
-    buf_init(&form, 32768);
+    struct buf form = BUF_INIT(LOGIN_FORM_MAX);
     yt_build_refresh(login->client.client_id, client_secret.data, login->refresh.data, &form);
-    code = post_form(login->child, login->client.token_uri, &form, refresh_ended, login, err);
-    buf_wipe(&form);
-    return code;
+    return login_post(login, &form, refresh_refused, err);
 }
 
 /* ---- the start ---- */
