@@ -1,5 +1,4 @@
 /* Logins: a channel is bound to one YouTube channel and gets its token. */
-#include <inttypes.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -46,25 +45,6 @@ int store_token_set(struct store *store, int64_t channel, struct blob sealed, co
                     const char *key_id, struct err *err)
 {
     return STEP(store, err, do_token_set(store, channel, sealed, scopes, key_id, err));
-}
-
-int store_token_get(struct store *store, int64_t channel, struct store_token *ret, struct err *err)
-{
-    AUTO_STMT struct db_stmt *stmt = NULL;
-    int rc = db_query(store->db, "select sealed, scopes, key_id from token where channel_id = $1",
-                      DB_ARGS(DB_I(channel)), &stmt, err);
-    if (rc == 0)
-        rc = db_next(stmt, err);
-    if (rc == 0)
-        return err_set(err, ERR_NOT_FOUND, "channel %" PRId64 " has no login: run `sluice channel login`",
-                       channel);
-    if (rc < 0)
-        return rc;
-    *ret = (struct store_token){.scopes = ""};
-    copy_blob(stmt, 0, &ret->sealed);
-    copy_text(ret->scopes, db_text(stmt, 1));
-    copy_text(ret->key_id, db_text(stmt, 2));
-    return 0;
 }
 
 /* ---- logins ---- */

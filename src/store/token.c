@@ -1,4 +1,5 @@
-/* The sealed access token that all brokers share, and the turn to get the next one. */
+/* A channel's row of sealed tokens: reading it, the access token that all brokers share, and the turn to get
+ * the next one. */
 #include "store/token.h"
 
 #include <inttypes.h>
@@ -7,19 +8,40 @@
 #include "base/text.h"
 #include "store/internal.h"
 
+static int find_token(struct store *store, const char *sql, int64_t channel, struct db_stmt **ret,
+                      struct err *err)
+{
+    int rc = db_query(store->db, sql, DB_ARGS(DB_I(channel)), ret, err);
+    if (rc == 0)
+        rc = db_next(*ret, err);
+    if (rc == 0)
+        return err_set(err, ERR_NOT_FOUND, "channel %" PRId64 " has no login: run `sluice channel login`",
+                       channel);
+    return rc < 0 ? rc : 0;
+}
+
+int store_token_get(struct store *store, int64_t channel, struct store_token *ret, struct err *err)
+{
+    AUTO_STMT struct db_stmt *stmt = NULL;
+    int rc = find_token(store, "select sealed, scopes, key_id from token where channel_id = $1", channel,
+                        &stmt, err);
+    if (rc < 0)
+        return rc;
+    *ret = (struct store_token){.scopes = ""};
+    copy_blob(stmt, 0, &ret->sealed);
+    copy_text(ret->scopes, db_text(stmt, 1));
+    copy_text(ret->key_id, db_text(stmt, 2));
+    return 0;
+}
+
 int store_access_get(struct store *store, int64_t channel, const char *owner, struct store_access *ret,
                      struct err *err)
 {
     AUTO_STMT struct db_stmt *stmt = NULL;
-    int rc = db_query(store->db,
-                      "select access_sealed, access_serial, access_until_ms - now_ms(),"
-                      " refresh_until_ms - now_ms(), refresh_owner from token where channel_id = $1",
-                      DB_ARGS(DB_I(channel)), &stmt, err);
-    if (rc == 0)
-        rc = db_next(stmt, err);
-    if (rc == 0)
-        return err_set(err, ERR_NOT_FOUND, "channel %" PRId64 " has no login: run `sluice channel login`",
-                       channel);
+    int rc = find_token(store,
+                        "select access_sealed, access_serial, access_until_ms - now_ms(),"
+                        " refresh_until_ms - now_ms(), refresh_owner from token where channel_id = $1",
+                        channel, &stmt, err);
     if (rc < 0)
         return rc;
     const char *holder = db_text(stmt, 4);
