@@ -237,7 +237,7 @@ static int run_remove(struct cli *cli, struct err *err)
         code = cli_broker_open(cli, &broker, err);
     if (code < 0)
         return code;
-    code = broker_channel_remove(broker.broker, channel.id, revoke, &is_revoked, cli_who(), err);
+    code = broker_channel_remove(broker.broker, channel.id, revoke, &is_revoked, err);
     cli_broker_close(&broker);
     if (code < 0)
         return code;

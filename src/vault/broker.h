@@ -48,7 +48,7 @@ struct broker_config {
     const char *tenants;          /* "a,b": what concerns another is refused; NULL or "": none */
     const char *isolated_tenants; /* not NULL: the child refuses to run where its login to the store is not
                                      kept to these; "" : whichever it reaches (store/isolation.h) */
-    const char *who;   /* in whose name logins and imports are trailed, as cli:anna; NULL: nobody's */
+    const char *who;   /* in whose name logins, imports, removals are trailed, as cli:anna; NULL: nobody's */
     int64_t answer_ms; /* a child that owes an answer, or its hello, for this long hangs; 0: 60 s */
 };
 
@@ -149,6 +149,6 @@ int broker_service_probe(struct broker *broker, int *ret_status, char ret_messag
 /* Removes the channel from the store (ERR_EXISTS while it has jobs), then, if `revoke`, its token at Google:
  * best effort, *ret_revoked tells. */
 int broker_channel_remove(struct broker *broker, int64_t channel_id, bool revoke, bool *ret_revoked,
-                          const char *who, struct err *err) MUST_CHECK;
+                          struct err *err) MUST_CHECK;
 
 #endif

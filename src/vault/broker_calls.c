@@ -316,7 +316,7 @@ static void take_removal(void *ret, const struct message *answer)
 }
 
 int broker_channel_remove(struct broker *broker, int64_t channel_id, bool revoke, bool *ret_revoked,
-                          const char *who, struct err *err)
+                          struct err *err)
 {
     bool ignored;
     struct call call = {.take = take_removal, .ret = ret_revoked ? ret_revoked : &ignored, .err = err};
@@ -324,6 +324,5 @@ int broker_channel_remove(struct broker *broker, int64_t channel_id, bool revoke
     message_start(&out, MESSAGE_REMOVE, broker_next_id(broker));
     message_put_number(&out, channel_id);
     message_put_number(&out, revoke);
-    message_put_text(&out, who);
     return call_and_wait(broker, &out, MESSAGE_REMOVED, &call);
 }

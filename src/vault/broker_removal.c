@@ -71,7 +71,7 @@ void removal_start(struct child *child, const struct message *ask)
     if (code == 0 && ask->fields[REMOVE_REVOKE].number && !child->service)
         read_token(child, &channel, &client, &token);
     if (code == 0)
-        code = store_channel_remove(child->store, channel_id, ask->fields[REMOVE_WHO].text, &err);
+        code = store_channel_remove(child->store, channel_id, child->who, &err);
     if (code != 0) {
         child_answer_error(child, ask->id, &err);
         return;

@@ -43,7 +43,7 @@ static const struct {
     [MESSAGE_DEVICE] = {"device", {TEXT(63), NUMBER, TEXT(63), TEXT(63)}},
     [MESSAGE_POLL] = {"poll", {NUMBER}},
     [MESSAGE_TAKE] = {"take", {TEXT(63), NUMBER, TEXT(63), TEXT(63), BYTES(32768)}},
-    [MESSAGE_REMOVE] = {"remove", {NUMBER, NUMBER, TEXT(63)}},
+    [MESSAGE_REMOVE] = {"remove", {NUMBER, NUMBER}},
     [MESSAGE_SIGN] = {"sign", {TEXT(4096)}},
     [MESSAGE_PROBE] = {"probe", {NUMBER}},
     [MESSAGE_HELLO] = {"hello", {BYTES(32)}},

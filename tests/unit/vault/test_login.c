@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 /* ---- clients ---- */
 
@@ -232,16 +233,26 @@ static void a_login_needs_its_tenants_client(void **state)
 
 /* ---- removals ---- */
 
+static int note_remover(void *ctx, const struct store_event *event)
+{
+    if (strcmp(event->what, "channel removed") == 0)
+        text_copy(ctx, sizeof(event->who), event->who);
+    return 0;
+}
+
 static void a_removed_channels_token_is_revoked(void **state)
 {
+    char who[sizeof(((struct store_event *)NULL)->who)] = "";
     struct world *world = *state;
     struct store_channel channel = must_login(world, "main");
     bool revoked = false;
-    assert_ok(broker_channel_remove(world->broker, channel.id, true, &revoked, "tester", &world->err), world);
+    assert_ok(broker_channel_remove(world->broker, channel.id, true, &revoked, &world->err), world);
     assert_true(revoked);
     assert_int_equal(atomic_load(&endpoint->revoke_requests), 1);
     assert_int_equal(atomic_load(&endpoint->presented), 0);
     assert_int_equal(store_channel_find(world->store, "acme", "main", &channel, NULL), ERR_NOT_FOUND);
+    assert_ok(store_event_list(world->store, NULL, note_remover, who, &world->err), world);
+    assert_string_equal(who, "tester");
 }
 
 static void a_removal_may_leave_the_token_alone(void **state)
@@ -249,8 +260,7 @@ static void a_removal_may_leave_the_token_alone(void **state)
     struct world *world = *state;
     struct store_channel channel = must_login(world, "main");
     bool revoked = true;
-    assert_ok(broker_channel_remove(world->broker, channel.id, false, &revoked, "tester", &world->err),
-              world);
+    assert_ok(broker_channel_remove(world->broker, channel.id, false, &revoked, &world->err), world);
     assert_false(revoked);
     assert_int_equal(atomic_load(&endpoint->revoke_requests), 0);
 }
@@ -261,7 +271,7 @@ static void a_channel_with_jobs_keeps_its_token(void **state)
     struct store_channel channel = must_login(world, "main");
     struct job_claim job = leased_job(world, &channel);
     bool revoked;
-    assert_int_equal(broker_channel_remove(world->broker, channel.id, true, &revoked, "tester", &world->err),
+    assert_int_equal(broker_channel_remove(world->broker, channel.id, true, &revoked, &world->err),
                      ERR_EXISTS);
     assert_int_equal(atomic_load(&endpoint->revoke_requests), 0);
     assert_int_equal(ask(world, &job).result, TOKEN_OK);

@@ -42,7 +42,8 @@ struct broker_config world_config(const struct world *world)
                                   .api_root = api_root,
                                   .allow_plain_loopback = true,
                                   .executable = getenv("BROKER_CHILD"),
-                                  .log_level = LOG_DEBUG};
+                                  .log_level = LOG_DEBUG,
+                                  .who = "tester"};
 }
 
 void world_open_broker(struct world *world)
