@@ -124,10 +124,9 @@ static bool gives_back(const struct slot *slot)
 static void on_renewed(struct engine *engine, struct slot *slot, const struct event *event)
 {
     slot->renew_op = 0;
-    if (event->renewed.result == WRITE_LEASE_LOST && gives_back(slot))
-        return;
     if (event->renewed.result == WRITE_LEASE_LOST) {
-        slot_lose(engine, slot, "another worker has the job");
+        if (!gives_back(slot))
+            slot_lose(engine, slot, "another worker has the job");
         return;
     }
     if (event->renewed.result != WRITE_OK) {
