@@ -1,11 +1,10 @@
 #include "unit.h"
 
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "scratch.h"
 
 static void the_folder_of_a_path_is_what_stands_before_the_name(void **state)
 {
@@ -21,12 +20,10 @@ static void the_folder_of_a_path_is_what_stands_before_the_name(void **state)
 static void a_name_can_be_synced_where_there_is_a_folder(void **state)
 {
     struct err err;
-    (void)state;
-    char dir[] = "/tmp/sluice-file-XXXXXX";
-    assert_non_null(mkdtemp(dir));
-    char *path AUTO_FREE = mem_printf("%s/name", dir);
+    assert_int_equal(scratch_open(state), 0);
+    char *path AUTO_FREE = in_scratch("name");
     assert_int_equal(file_sync_name(path, &err), 0);
-    assert_int_equal(rmdir(dir), 0);
+    assert_int_equal(scratch_close(state), 0);
     assert_int_equal(file_sync_name(path, &err), ERR_IO);
     assert_non_null(strstr(err.message, path));
 }

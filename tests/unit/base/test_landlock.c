@@ -4,60 +4,22 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/landlock.h"
 #include "base/mem.h"
+#include "scratch.h"
 
-static char dir[64];
-
-static char *in_dir(const char *name)
+static int make_files(void **state)
 {
-    return mem_printf("%s/%s", dir, name);
-}
-
-static int make_dir(void **state)
-{
-    (void)state;
-    const char *base = getenv("TMPDIR");
     static const char *const files[] = {"open/file", "shut/file", "shut/one/file", "shut/key"};
-    snprintf(dir, sizeof(dir), "%s/sluice-landlock-XXXXXX", base ? base : "/tmp");
-    if (!mkdtemp(dir))
+    if (scratch_open(state) != 0)
         return -1;
-    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
-        char *path AUTO_FREE = in_dir(files[i]);
-        for (char *at = strchr(path + strlen(dir) + 1, '/'); at; at = strchr(at + 1, '/')) {
-            *at = '\0';
-            mkdir(path, 0700);
-            *at = '/';
-        }
-        close(open(path, O_CREAT | O_WRONLY, 0600));
-    }
+    for (size_t i = 0; i < ARRAY_LEN(files); i++)
+        put_file(files[i], "", 0600);
     return 0;
-}
-
-static int remove_dir(void **state)
-{
-    (void)state;
-    char *command AUTO_FREE = mem_printf("rm -r '%s'", dir);
-    return system(command);
-}
-
-/* 0 or the error. */
-static int try_open(const char *name, int flags)
-{
-    char *path AUTO_FREE = name[0] == '/' ? mem_dup(name) : in_dir(name);
-    int fd = open(path, flags | O_CLOEXEC, 0600);
-    int code = fd < 0 ? errno : 0;
-    if (fd >= 0)
-        close(fd);
-    return code;
 }
 
 /* Runs in a child under the rules that `allow` makes; the number of the check that failed, 0: none. */
@@ -85,7 +47,7 @@ static int in_child(void (*allow)(struct landlock *rules), int (*check)(void))
 
 static void allow_reading(struct landlock *rules)
 {
-    char *path AUTO_FREE = in_dir("open");
+    char *path AUTO_FREE = in_scratch("open");
     landlock_allow(rules, path, LANDLOCK_READ);
     landlock_allow(rules, "/nowhere/at/all", LANDLOCK_READ);
 }
@@ -111,7 +73,7 @@ static void what_is_not_allowed_is_refused(void **state)
 
 static void allow_one_file(struct landlock *rules)
 {
-    char *file AUTO_FREE = in_dir("shut/file"), *folder AUTO_FREE = in_dir("shut");
+    char *file AUTO_FREE = in_scratch("shut/file"), *folder AUTO_FREE = in_scratch("shut");
     landlock_allow(rules, file, LANDLOCK_READ | LANDLOCK_WRITE);
     landlock_allow(rules, folder, LANDLOCK_MAKE);
 }
@@ -134,8 +96,8 @@ static void a_file_may_be_used_and_its_neighbours_not(void **state)
 
 static void allow_all_but_the_key(struct landlock *rules)
 {
-    char *key AUTO_FREE = in_dir("shut/key");
-    landlock_allow_except(rules, dir, key, LANDLOCK_READ);
+    char *key AUTO_FREE = in_scratch("shut/key");
+    landlock_allow_except(rules, scratch, key, LANDLOCK_READ);
     landlock_allow_system(rules, NULL);
 }
 
@@ -227,5 +189,5 @@ int main(void)
         cmocka_unit_test(without_a_port_named_all_may_be_connected_to),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
-    return cmocka_run_group_tests(tests, make_dir, remove_dir);
+    return cmocka_run_group_tests(tests, make_files, scratch_close);
 }

@@ -1,7 +1,6 @@
 #include "folder.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "scratch.h"
 #include "unit.h"
 
 char folder[64];
@@ -24,18 +24,12 @@ int folder_open(void **state)
     return media_root_open(folder, &root, &err);
 }
 
-static int remove_one(const char *path, const struct stat *stat, int kind, struct FTW *ftw)
-{
-    (void)stat, (void)kind, (void)ftw;
-    return remove(path);
-}
-
 int folder_close(void **state)
 {
     (void)state;
     media_root_close(root);
     root = NULL;
-    return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    return remove_folder(folder);
 }
 
 char *in_folder(const char *name)

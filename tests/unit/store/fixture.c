@@ -1,6 +1,5 @@
 #include "fixture.h"
 
-#include <ftw.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "postgres.h"
+#include "scratch.h"
 
 #define START_MS 1800000000000
 
@@ -71,20 +71,12 @@ int fixture_setup(void **state)
     return 0;
 }
 
-static int remove_one(const char *path, const struct stat *status, int type, struct FTW *ftw)
-{
-    (void)status;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
 int fixture_teardown(void **state)
 {
     struct fixture *fix = *state;
     store_close(fix->store);
     postgres_teardown(fix->postgres);
-    nftw(fix->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    remove_folder(fix->dir);
     mem_free(fix);
     return 0;
 }

@@ -6,18 +6,24 @@
 #include <openssl/pem.h>
 #include <sodium.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "scratch.h"
 #include "vault/cloudfront.h"
 
 #define KEY_ID "K2JCJMDEHXQW5F"
 
-static char dir[] = "/tmp/sluice-cloudfront-XXXXXX";
-static char key_path[64];
+static char key_path[96];
+
+static int make_folder(void **state)
+{
+    int code = scratch_open(state);
+    snprintf(key_path, sizeof(key_path), "%s/key.pem", scratch);
+    return code;
+}
 
 /* ---- keys ---- */
 
@@ -28,15 +34,6 @@ static void write_pem(EVP_PKEY *pkey, const char *password)
     assert_int_equal(PEM_write_PrivateKey(file, pkey, password ? EVP_aes_256_cbc() : NULL, NULL, 0, NULL,
                                           (void *)password),
                      1);
-    fclose(file);
-    assert_int_equal(chmod(key_path, 0400), 0);
-}
-
-static void write_text(const char *text)
-{
-    FILE *file = fopen(key_path, "we");
-    assert_non_null(file);
-    fputs(text, file);
     fclose(file);
     assert_int_equal(chmod(key_path, 0400), 0);
 }
@@ -89,13 +86,11 @@ static void files_that_hold_no_key(void **state)
 {
     (void)state;
     assert_not_loaded(ERR_NOT_FOUND, "there is no");
-    write_text("");
+    put_file(key_path, "", 0400);
     assert_not_loaded(ERR_AUTH, "no private key");
-    remove_key(NULL);
-    write_text("-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n");
+    put_file(key_path, "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n", 0400);
     assert_not_loaded(ERR_AUTH, "no private key");
-    remove_key(NULL);
-    write_text("-----BEGIN PUBLIC KEY-----\nMIIE\n-----END PUBLIC KEY-----\n");
+    put_file(key_path, "-----BEGIN PUBLIC KEY-----\nMIIE\n-----END PUBLIC KEY-----\n", 0400);
     assert_not_loaded(ERR_AUTH, "public");
 }
 
@@ -301,10 +296,6 @@ int main(void)
         cmocka_unit_test(a_signature_of_others_is_seen),
     };
     vault_start();
-    if (!mkdtemp(dir))
-        return 1;
-    snprintf(key_path, sizeof(key_path), "%s/key.pem", dir);
-    int failed = RUN_UNIT_TESTS(tests);
-    rmdir(dir);
-    return failed;
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests(tests, make_folder, scratch_close);
 }

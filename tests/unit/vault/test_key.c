@@ -1,33 +1,14 @@
 #include "unit.h"
 
 #include <dirent.h>
-#include <ftw.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "scratch.h"
 #include "vault/ring.h"
-
-static char dir[] = "/tmp/sluice-key-XXXXXX";
-
-static char *path_in(const char *name)
-{
-    return mem_printf("%s/%s", dir, name);
-}
-
-static void put_file(const char *path, const char *text, mode_t mode)
-{
-    unlink(path);
-    FILE *file = fopen(path, "we");
-    assert_non_null(file);
-    fputs(text, file);
-    fclose(file);
-    assert_int_equal(chmod(path, mode), 0);
-}
 
 static int load(const char *path, struct err *err)
 {
@@ -44,7 +25,7 @@ static int load(const char *path, struct err *err)
 static void a_new_key_loads_and_stays_the_same(void **state)
 {
     (void)state;
-    char *path AUTO_FREE = path_in("a/b/key");
+    char *path AUTO_FREE = in_scratch("a/b/key");
     assert_int_equal(vault_key_create(path, NULL), 0);
     struct vault_ring *one = NULL, *two = NULL;
     assert_int_equal(vault_ring_load(path, &one, NULL), 0);
@@ -65,8 +46,8 @@ static void a_new_key_loads_and_stays_the_same(void **state)
 static void k11_a_new_key_is_its_owners_alone(void **state)
 {
     (void)state;
-    char *path AUTO_FREE = path_in("own/key");
-    char *parent AUTO_FREE = path_in("own");
+    char *path AUTO_FREE = in_scratch("own/key");
+    char *parent AUTO_FREE = in_scratch("own");
     mode_t before = umask(0);
     assert_int_equal(vault_key_create(path, NULL), 0);
     umask(before);
@@ -91,8 +72,8 @@ static int count_entries(const char *path)
 static void k11_a_key_that_is_there_is_left_alone(void **state)
 {
     (void)state;
-    char *path AUTO_FREE = path_in("there/key");
-    char *parent AUTO_FREE = path_in("there");
+    char *path AUTO_FREE = in_scratch("there/key");
+    char *parent AUTO_FREE = in_scratch("there");
     assert_int_equal(vault_key_create(path, NULL), 0);
     struct vault_ring *before = NULL, *after = NULL;
     assert_int_equal(vault_ring_load(path, &before, NULL), 0);
@@ -107,7 +88,7 @@ static void k11_a_key_that_is_there_is_left_alone(void **state)
 static void two_keys_differ(void **state)
 {
     (void)state;
-    char *path_one AUTO_FREE = path_in("one"), *path_two AUTO_FREE = path_in("two");
+    char *path_one AUTO_FREE = in_scratch("one"), *path_two AUTO_FREE = in_scratch("two");
     struct vault_ring *one = NULL, *two = NULL;
     assert_int_equal(vault_key_create(path_one, NULL), 0);
     assert_int_equal(vault_key_create(path_two, NULL), 0);
@@ -121,7 +102,7 @@ static void two_keys_differ(void **state)
 static void k11_a_missing_key_says_init(void **state)
 {
     (void)state;
-    char *path AUTO_FREE = path_in("missing");
+    char *path AUTO_FREE = in_scratch("missing");
     struct err err = {0};
     assert_int_equal(load(path, &err), ERR_NOT_FOUND);
     assert_non_null(strstr(err.message, "sluice init"));
@@ -131,7 +112,7 @@ static void k11_a_missing_key_says_init(void **state)
 static void k11_a_key_that_others_may_read_is_refused(void **state)
 {
     (void)state;
-    char *path AUTO_FREE = path_in("modes");
+    char *path AUTO_FREE = in_scratch("modes");
     static const struct {
         mode_t mode;
         int code;
@@ -149,7 +130,7 @@ static void k11_a_key_that_others_may_read_is_refused(void **state)
 static void k11_what_is_not_a_key_is_refused(void **state)
 {
     (void)state;
-    char *path AUTO_FREE = path_in("content");
+    char *path AUTO_FREE = in_scratch("content");
     static const char *const bad[] = {
         "",
         "\n",
@@ -175,33 +156,25 @@ static void k11_what_is_not_a_key_is_refused(void **state)
 static void k11_a_directory_or_a_pipe_is_refused(void **state)
 {
     (void)state;
-    char *path AUTO_FREE = path_in("pipe");
+    char *path AUTO_FREE = in_scratch("pipe");
     assert_int_equal(mkfifo(path, 0400), 0);
     assert_int_equal(load(path, NULL), ERR_AUTH);
-    assert_int_equal(load(dir, NULL), ERR_AUTH);
+    assert_int_equal(load(scratch, NULL), ERR_AUTH);
 }
 
 /* Kubernetes mounts a secret as a link to a link. */
 static void a_linked_key_loads(void **state)
 {
     (void)state;
-    char *path AUTO_FREE = path_in("linked"), *to AUTO_FREE = path_in("target");
+    char *path AUTO_FREE = in_scratch("linked"), *to AUTO_FREE = in_scratch("target");
     put_file(to, LINE "\n", 0400);
     assert_int_equal(symlink("target", path), 0);
     assert_int_equal(load(path, NULL), 0);
 }
 
-static int remove_one(const char *path, const struct stat *file, int type, struct FTW *walk)
-{
-    (void)file, (void)type, (void)walk;
-    return remove(path);
-}
-
 int main(void)
 {
     vault_start();
-    if (!mkdtemp(dir))
-        return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_key_loads_and_stays_the_same),
         cmocka_unit_test(k11_a_new_key_is_its_owners_alone),
@@ -213,7 +186,6 @@ int main(void)
         cmocka_unit_test(k11_a_directory_or_a_pipe_is_refused),
         cmocka_unit_test(a_linked_key_loads),
     };
-    int failed = RUN_UNIT_TESTS(tests);
-    nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-    return failed;
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests(tests, scratch_open, scratch_close);
 }

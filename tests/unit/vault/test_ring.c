@@ -1,7 +1,6 @@
 /* Root keys: rings of several, their sources, and how a key file changes. */
 #include "unit.h"
 
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,28 +11,12 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "scratch.h"
 #include "vault/ring.h"
-
-static char dir[] = "/tmp/sluice-ring-XXXXXX";
 
 #define LINE_A "sluice-key-1 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define LINE_B "sluice-key-1 ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define LINE_C "sluice-key-1 ee112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
-
-static char *path_in(const char *name)
-{
-    return mem_printf("%s/%s", dir, name);
-}
-
-static void put_file(const char *path, const char *text, mode_t mode)
-{
-    unlink(path);
-    FILE *file = fopen(path, "we");
-    assert_non_null(file);
-    fputs(text, file);
-    fclose(file);
-    assert_int_equal(chmod(path, mode), 0);
-}
 
 static struct vault_ring *must_load(const char *source)
 {
@@ -59,7 +42,7 @@ static int refusal(const char *source, struct err *err)
 static void every_key_of_a_ring_opens_and_the_first_wraps(void **state)
 {
     (void)state;
-    char *path AUTO_FREE = path_in("several"), *alone AUTO_FREE = path_in("alone");
+    char *path AUTO_FREE = in_scratch("several"), *alone AUTO_FREE = in_scratch("alone");
     put_file(path, LINE_A "\n" LINE_B " next\n" LINE_C "\n", 0400);
     put_file(alone, LINE_C, 0400);
     struct vault_ring *ring = must_load(path), *other = must_load(alone);
@@ -77,7 +60,7 @@ static void every_key_of_a_ring_opens_and_the_first_wraps(void **state)
 static void k11_what_is_no_ring_is_refused(void **state)
 {
     (void)state;
-    char *path AUTO_FREE = path_in("bad");
+    char *path AUTO_FREE = in_scratch("bad");
     static const char *const bad[] = {LINE_A " next\n",
                                       LINE_A "\n" LINE_B " next\n" LINE_C " next\n",
                                       LINE_A "\n\n" LINE_B "\n",
@@ -99,7 +82,7 @@ static void a_credential_is_a_file_that_systemd_hands_over(void **state)
 {
     (void)state;
     struct err err;
-    char *path AUTO_FREE = path_in("credential");
+    char *path AUTO_FREE = in_scratch("credential");
     char *source AUTO_FREE = mem_printf("credential:%s", path);
     put_file(path, LINE_A, 0400);
     struct vault_ring *ring = must_load(source);
@@ -132,7 +115,7 @@ static void a_variable_is_read_and_may_be_wiped(void **state)
 
 static char *script(const char *name, const char *body)
 {
-    char *path = path_in(name);
+    char *path = in_scratch(name);
     char *text AUTO_FREE = mem_printf("#!/bin/sh\n%s\n", body);
     put_file(path, text, 0500);
     return path;
@@ -183,7 +166,7 @@ static void k11_a_command_that_hangs_is_ended(void **state)
 {
     (void)state;
     struct err err;
-    char *marker AUTO_FREE = path_in("pid");
+    char *marker AUTO_FREE = in_scratch("pid");
     char *body AUTO_FREE = mem_printf("sleep 1000 & echo $! > %s; sleep 1000", marker);
     char *path AUTO_FREE = script("hangs", body);
     char *source AUTO_FREE = mem_printf("command:%s", path);
@@ -203,7 +186,7 @@ static void k11_a_command_that_hangs_is_ended(void **state)
 static void a_key_file_takes_the_next_key_and_makes_it_the_first(void **state)
 {
     (void)state;
-    char *path AUTO_FREE = path_in("change");
+    char *path AUTO_FREE = in_scratch("change");
     struct stat file;
     put_file(path, LINE_A "\n", 0600);
     struct vault_ring *ring = must_load(path);
@@ -232,7 +215,7 @@ static void a_key_file_takes_the_next_key_and_makes_it_the_first(void **state)
 static void without_a_next_key_a_new_one_becomes_the_first(void **state)
 {
     (void)state;
-    char *path AUTO_FREE = path_in("fresh"), *to AUTO_FREE = path_in("fresh-target");
+    char *path AUTO_FREE = in_scratch("fresh"), *to AUTO_FREE = in_scratch("fresh-target");
     put_file(to, LINE_A, 0400);
     assert_int_equal(symlink("fresh-target", path), 0);
     assert_int_equal(vault_key_file_promote(path, NULL), 0);
@@ -249,7 +232,7 @@ static void without_a_next_key_a_new_one_becomes_the_first(void **state)
 static void a_reload_that_fails_keeps_the_keys(void **state)
 {
     (void)state;
-    char *path AUTO_FREE = path_in("reload");
+    char *path AUTO_FREE = in_scratch("reload");
     struct err err;
     put_file(path, LINE_A, 0400);
     struct vault_ring *ring = must_load(path);
@@ -262,17 +245,9 @@ static void a_reload_that_fails_keeps_the_keys(void **state)
     vault_ring_free(ring);
 }
 
-static int remove_one(const char *path, const struct stat *file, int type, struct FTW *walk)
-{
-    (void)file, (void)type, (void)walk;
-    return remove(path);
-}
-
 int main(void)
 {
     vault_start();
-    if (!mkdtemp(dir))
-        return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_key_of_a_ring_opens_and_the_first_wraps),
         cmocka_unit_test(k11_what_is_no_ring_is_refused),
@@ -285,7 +260,6 @@ int main(void)
         cmocka_unit_test(without_a_next_key_a_new_one_becomes_the_first),
         cmocka_unit_test(a_reload_that_fails_keeps_the_keys),
     };
-    int failed = RUN_UNIT_TESTS(tests);
-    nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-    return failed;
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests(tests, scratch_open, scratch_close);
 }

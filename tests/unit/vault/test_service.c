@@ -1,13 +1,12 @@
 /* What is asked of a token service, what its answers mean, and what the broker shows to it. */
 #include "unit.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/attr.h"
+#include "scratch.h"
 #include "vault/service.h"
 
 #define NOW_MS   INT64_C(1800000000000) /* 2027-01-15T08:00:00Z */
@@ -208,41 +207,20 @@ static void retry_after_and_the_message_are_kept(void **state)
 
 /* ---- what the broker shows ---- */
 
-static char dir[64], path[96], pem[96];
+static char path[96], pem[96];
 
-static int make_dir(void **state)
+static int make_folder(void **state)
 {
-    (void)state;
-    const char *base = getenv("TMPDIR");
-    snprintf(dir, sizeof(dir), "%s/sluice-service-XXXXXX", base ? base : "/tmp");
-    if (!mkdtemp(dir))
+    if (scratch_open(state) != 0)
         return -1;
-    snprintf(path, sizeof(path), "%s/bearer", dir);
-    snprintf(pem, sizeof(pem), "%s/cert.pem", dir);
+    snprintf(path, sizeof(path), "%s/bearer", scratch);
+    snprintf(pem, sizeof(pem), "%s/cert.pem", scratch);
     return 0;
-}
-
-static int remove_dir(void **state)
-{
-    (void)state;
-    unlink(path);
-    unlink(pem);
-    return rmdir(dir);
-}
-
-static void write_file(const char *name, const char *text, mode_t mode)
-{
-    unlink(name);
-    int fd = open(name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-    assert_int_equal(fchmod(fd, mode), 0);
-    close(fd);
 }
 
 static int read_bearer(const char *text, mode_t mode, struct secret *ret)
 {
-    write_file(path, text, mode);
+    put_file(path, text, mode);
     return service_read_bearer(path, ret, NULL);
 }
 
@@ -284,7 +262,7 @@ static void k11_a_bearer_that_others_may_read_is_refused(void **state)
         assert_int_equal(read_bearer("abc", modes[i], &bearer), ERR_AUTH);
     unlink(path);
     assert_int_equal(service_read_bearer(path, &bearer, NULL), ERR_NOT_FOUND);
-    assert_int_equal(service_read_bearer(dir, &bearer, NULL), ERR_AUTH);
+    assert_int_equal(service_read_bearer(scratch, &bearer, NULL), ERR_AUTH);
 }
 
 static int check(struct service_config config, bool allow_plain)
@@ -295,7 +273,7 @@ static int check(struct service_config config, bool allow_plain)
 static void only_https_and_someone_to_be(void **state)
 {
     (void)state;
-    write_file(path, "abc\n", 0600);
+    put_file(path, "abc\n", 0600);
     assert_int_equal(
         check((struct service_config){.url = "https://t.example/v1", .bearer_file = path}, false), 0);
     assert_int_equal(check((struct service_config){.url = "http://127.0.0.1:1/", .bearer_file = path}, true),
@@ -318,18 +296,18 @@ static void a_certificate_and_its_key_belong_together(void **state)
 {
     (void)state;
     struct service_config config = {.url = "https://t.example/", .cert_file = pem, .key_file = path};
-    write_file(pem, "-----BEGIN CERTIFICATE-----\n", 0644);
-    write_file(path, "key", 0600);
+    put_file(pem, "-----BEGIN CERTIFICATE-----\n", 0644);
+    put_file(path, "key", 0600);
     assert_int_equal(check(config, false), 0);
-    write_file(path, "key", 0644);
+    put_file(path, "key", 0644);
     assert_int_equal(check(config, false), ERR_AUTH);
     config.key_file = NULL;
     assert_int_equal(check(config, false), ERR_INVALID);
     config.key_file = path;
-    write_file(path, "key", 0600);
-    write_file(pem, "none", 0644);
+    put_file(path, "key", 0600);
+    put_file(pem, "none", 0644);
     assert_int_equal(check(config, false), ERR_INVALID);
-    config.cert_file = dir;
+    config.cert_file = scratch;
     assert_int_not_equal(check(config, false), 0);
 }
 
@@ -354,5 +332,5 @@ int main(void)
         cmocka_unit_test(a_certificate_and_its_key_belong_together),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
-    return cmocka_run_group_tests(tests, make_dir, remove_dir);
+    return cmocka_run_group_tests(tests, make_folder, scratch_close);
 }

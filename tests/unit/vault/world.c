@@ -1,7 +1,6 @@
 #include "world.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "core/pacific.h"
+#include "scratch.h"
 #include "vault/ring.h"
 
 struct endpoint *endpoint;
@@ -139,12 +139,6 @@ int world_setup(void **state)
     return 0;
 }
 
-static int remove_one(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-    (void)status, (void)type, (void)walk;
-    return remove(path);
-}
-
 int world_teardown(void **state)
 {
     struct world *world = *state;
@@ -153,7 +147,7 @@ int world_teardown(void **state)
     give_stderr_back(world);
     bool is_clean = log_is_clean(world);
     store_close(world->store);
-    nftw(world->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    remove_folder(world->dir);
     mem_free(world);
     return is_clean && left == 0 ? 0 : -1;
 }

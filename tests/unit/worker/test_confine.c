@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,26 +20,12 @@
 #include "base/sanitizer.h"
 #include "base/syscalls.h"
 #include "base/text.h"
+#include "scratch.h"
 #include "vault/message.h"
 #include "vault/ring.h"
 #include "worker/confine.h"
 #include "worker/worker.h"
 #include "youtube/youtube.h"
-
-static char dir[64];
-
-static char *in_dir(const char *name)
-{
-    return mem_printf("%s/%s", dir, name);
-}
-
-static void write_file(const char *name, const char *text)
-{
-    char *path AUTO_FREE = in_dir(name);
-    int fd = open(path, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0600);
-    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-    close(fd);
-}
 
 static int set_up(void **state)
 {
@@ -49,49 +34,30 @@ static int set_up(void **state)
     /* Not in a folder for temporary files, where a worker may write. */
     const char *home = getenv("HOME");
     const char *base = access("/var/lib", W_OK) == 0 || !home ? "/var/lib" : home;
-    snprintf(dir, sizeof(dir), "%s/sluice-confine-XXXXXX", base);
-    if (!mkdtemp(dir))
+    if (scratch_open_beneath(base) != 0)
         return -1;
-    char *media AUTO_FREE = in_dir("media"), *url AUTO_FREE = mem_printf("sqlite:%s/store.db", dir);
-    char *key AUTO_FREE = in_dir("store.key");
-    mkdir(media, 0700);
-    write_file("media/clip.mp4", "clip");
-    write_file("elsewhere", "elsewhere");
+    char *url AUTO_FREE = mem_printf("sqlite:%s/store.db", scratch);
+    char *key AUTO_FREE = in_scratch("store.key");
+    put_file("media/clip.mp4", "clip", 0600);
+    put_file("elsewhere", "elsewhere", 0600);
     if (store_open(url, STORE_CREATE, &store, NULL) != 0)
         return -1;
     store_close(store);
     return vault_key_create(key, NULL);
 }
 
-static int tear_down(void **state)
-{
-    (void)state;
-    char *command AUTO_FREE = mem_printf("rm -r '%s'", dir);
-    return system(command);
-}
-
 static struct settings load(const char *media_root)
 {
     struct settings settings;
     struct err err = {0};
-    char *conf AUTO_FREE = in_dir("sluice.conf");
+    char *conf AUTO_FREE = in_scratch("sluice.conf");
     char text[512];
     snprintf(text, sizeof(text), "store = sqlite:%s/store.db\nkey_file = %s/store.key\nmedia_root = %s\n",
-             dir, dir, media_root);
-    write_file("sluice.conf", text);
+             scratch, scratch, media_root);
+    put_file("sluice.conf", text, 0600);
     if (settings_load(conf, NULL, 0, &settings, &err) != 0)
         fail_msg("%s", err.message);
     return settings;
-}
-
-static int try_open(const char *name, int flags)
-{
-    char *path AUTO_FREE = name[0] == '/' ? mem_dup(name) : in_dir(name);
-    int fd = open(path, flags | O_CLOEXEC, 0600);
-    int code = fd < 0 ? errno : 0;
-    if (fd >= 0)
-        close(fd);
-    return code;
 }
 
 #define MUST(number, condition)                                                                              \
@@ -132,7 +98,7 @@ static int in_worker(const char *media_root, int (*check)(const struct scene *sc
 
 static char *media(void)
 {
-    return in_dir("media");
+    return in_scratch("media");
 }
 
 /* ---- files ---- */
@@ -142,7 +108,7 @@ static int check_files(const struct scene *scene)
     struct store *store = NULL;
     MUST(1, try_open("store.key", O_RDONLY) == EACCES);
     MUST(2, try_open("store.key", O_WRONLY) == EACCES);
-    char *key AUTO_FREE = in_dir("store.key");
+    char *key AUTO_FREE = in_scratch("store.key");
     MUST(3, unlink(key) != 0 && errno == EACCES);
     MUST(4, try_open("media/clip.mp4", O_RDONLY) == 0);
     MUST(5, try_open("media/clip.mp4", O_WRONLY) == EACCES);
@@ -177,7 +143,7 @@ static int check_key_in_sources(const struct scene *scene)
 static void a_key_beneath_the_media_root_is_told(void **state)
 {
     (void)state;
-    struct settings settings = load(dir);
+    struct settings settings = load(scratch);
     assert_true(confine_leaves_key(&settings));
     settings_release(&settings);
     settings = load("/");
@@ -189,7 +155,7 @@ static void a_key_beneath_the_media_root_is_told(void **state)
     settings_release(&settings);
     if (HAS_SANITIZER || landlock_abi() == 0)
         skip();
-    assert_int_equal(in_worker(dir, check_key_in_sources), 0);
+    assert_int_equal(in_worker(scratch, check_key_in_sources), 0);
 }
 
 static int check_own_folder(const struct scene *scene)
@@ -210,7 +176,7 @@ static void a_configuration_in_the_folder_that_it_was_started_in_is_read_anew(vo
     struct settings settings = load(root);
     mem_free(settings.config_file);
     settings.config_file = mem_dup("sluice.conf");
-    assert_int_equal(chdir(dir), 0);
+    assert_int_equal(chdir(scratch), 0);
     assert_int_equal(in_worker_with(&settings, check_own_folder), 0);
     assert_int_equal(chdir("/"), 0);
     settings_release(&settings);
@@ -305,5 +271,5 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "broker") == 0)
         return broker_main(3);
     cmocka_set_message_output(CM_OUTPUT_TAP);
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, scratch_close);
 }

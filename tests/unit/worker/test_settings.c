@@ -5,26 +5,30 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "scratch.h"
 #include "worker/settings.h"
 
-static char dir[] = "/tmp/sluice-settings-XXXXXX";
-static char config[64];
+static char config[96];
+
+static int make_folder(void **state)
+{
+    int code = scratch_open(state);
+    snprintf(config, sizeof(config), "%s/sluice.conf", scratch);
+    return code;
+}
 
 static void write_config(const char *text)
 {
-    FILE *file = fopen(config, "we");
-    assert_non_null(file);
-    fputs(text, file);
-    fclose(file);
+    put_file("sluice.conf", text, 0600);
 }
 
 static int setup(void **state)
 {
     (void)state;
     clearenv();
-    setenv("HOME", dir, 1);
+    setenv("HOME", scratch, 1);
     write_config("");
-    return chdir(dir);
+    return chdir(scratch);
 }
 
 static struct settings load(const struct settings_flag *flags, size_t count)
@@ -41,10 +45,10 @@ static void defaults_need_only_a_home(void **state)
     char expected[96];
     (void)state;
     struct settings settings = load(NULL, 0);
-    snprintf(expected, sizeof(expected), "sqlite:%s/.local/state/sluice/sluice.db", dir);
+    snprintf(expected, sizeof(expected), "sqlite:%s/.local/state/sluice/sluice.db", scratch);
     assert_string_equal(settings.store, expected);
     assert_string_equal(settings.broker_store, expected);
-    snprintf(expected, sizeof(expected), "%s/.local/state/sluice/sluice.key", dir);
+    snprintf(expected, sizeof(expected), "%s/.local/state/sluice/sluice.key", scratch);
     assert_string_equal(settings.key_file, expected);
     assert_string_equal(settings.api_root, "https://www.googleapis.com");
     assert_string_equal(settings.tenant, "default");
@@ -100,13 +104,13 @@ static void paths_become_absolute(void **state)
     (void)state;
     write_config("store = sqlite:a/b.db\nmedia_root = films\nca_file = ca.pem\n");
     struct settings settings = load(NULL, 0);
-    snprintf(expected, sizeof(expected), "sqlite:%s/a/b.db", dir);
+    snprintf(expected, sizeof(expected), "sqlite:%s/a/b.db", scratch);
     assert_string_equal(settings.store, expected);
-    snprintf(expected, sizeof(expected), "%s/a/sluice.key", dir);
+    snprintf(expected, sizeof(expected), "%s/a/sluice.key", scratch);
     assert_string_equal(settings.key_file, expected);
-    snprintf(expected, sizeof(expected), "%s/films", dir);
+    snprintf(expected, sizeof(expected), "%s/films", scratch);
     assert_string_equal(settings.media_root, expected);
-    snprintf(expected, sizeof(expected), "%s/ca.pem", dir);
+    snprintf(expected, sizeof(expected), "%s/ca.pem", scratch);
     assert_string_equal(settings.ca_file, expected);
     settings_release(&settings);
 }
@@ -219,11 +223,6 @@ int main(void)
         cmocka_unit_test_setup(a_mistyped_variable_is_found, setup),
         cmocka_unit_test_setup(every_key_has_help_and_its_default_passes, setup),
     };
-    if (!mkdtemp(dir))
-        return 1;
-    snprintf(config, sizeof(config), "%s/sluice.conf", dir);
-    int failed = RUN_UNIT_TESTS(tests);
-    unlink(config);
-    rmdir(dir);
-    return failed;
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests(tests, make_folder, scratch_close);
 }
