@@ -1,14 +1,13 @@
 #include "worker/store_thread.h"
 
 #include <assert.h>
-#include <pthread.h>
-#include <signal.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "worker/store_group.h"
+#include "worker/thread.h"
 
 enum { GROUP_TRIES_MAX = 3 };
 
@@ -266,24 +265,8 @@ static void on_answers(uv_async_t *async)
     give_answers(async->data);
 }
 
-/* Signals are the loop's business: this thread takes none. */
-static int start_thread(struct store_thread *thread)
+static struct store_thread *thread_new(const struct store_thread_config *config, struct store *store)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int rc = pthread_create(&thread->thread, NULL, thread_main, thread);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return rc;
-}
-
-int store_thread_open(uv_loop_t *loop, const struct store_thread_config *config, struct store_thread **ret,
-                      struct err *err)
-{
-    struct store *store;
-    int rc = store_open(config->store, STORE_USE, &store, err);
-    if (rc != 0)
-        return rc;
     struct store_thread *thread = mem_alloc(sizeof(*thread));
     thread->config = *config;
     thread->store = store;
@@ -294,22 +277,44 @@ int store_thread_open(uv_loop_t *loop, const struct store_thread_config *config,
     ring_init(&thread->todo, config->requests_max);
     ring_init(&thread->done, config->requests_max);
     thread->answers.data = thread;
-    rc = uv_async_init(loop, &thread->answers, on_answers);
-    if (rc != 0)
-        return err_set(err, ERR_INTERNAL, "the store's answers cannot be waited for: %s", uv_strerror(rc));
-    rc = start_thread(thread);
-    if (rc != 0)
-        return err_set_errno(err, ERR_INTERNAL, rc, "cannot start the store's thread");
-    *ret = thread;
-    return 0;
+    return thread;
+}
+
+static void thread_free(struct store_thread *thread)
+{
+    store_close(thread->store);
+    ring_release(&thread->todo);
+    ring_release(&thread->done);
+    mem_free(thread->writes);
+    mem_free(thread->renewals);
+    mem_free(thread);
 }
 
 static void on_closed(uv_handle_t *handle)
 {
-    struct store_thread *thread = handle->data;
-    mem_free(thread->writes);
-    mem_free(thread->renewals);
-    mem_free(thread);
+    thread_free(handle->data);
+}
+
+int store_thread_open(uv_loop_t *loop, const struct store_thread_config *config, struct store_thread **ret,
+                      struct err *err)
+{
+    struct store *store;
+    int rc = store_open(config->store, STORE_USE, &store, err);
+    if (rc != 0)
+        return rc;
+    struct store_thread *thread = thread_new(config, store);
+    rc = uv_async_init(loop, &thread->answers, on_answers);
+    if (rc != 0) {
+        thread_free(thread);
+        return err_set(err, ERR_INTERNAL, "the store's answers cannot be waited for: %s", uv_strerror(rc));
+    }
+    rc = thread_start(&thread->thread, thread_main, thread);
+    if (rc != 0) {
+        uv_close((uv_handle_t *)&thread->answers, on_closed);
+        return err_set_errno(err, ERR_INTERNAL, rc, "cannot start the store's thread");
+    }
+    *ret = thread;
+    return 0;
 }
 
 void store_thread_close(struct store_thread *thread)
@@ -324,8 +329,7 @@ void store_thread_close(struct store_thread *thread)
         store_worker_gone(thread->store, thread->config.worker, &err) != 0)
         LOG(LOG_WARN, "the store was not told that this worker has left", F_STR("error", err.message));
     store_close(thread->store);
-    ring_release(&thread->todo);
-    ring_release(&thread->done);
+    thread->store = NULL;
     uv_close((uv_handle_t *)&thread->answers, on_closed);
 }
 

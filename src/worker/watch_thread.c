@@ -3,13 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "base/random.h"
 #include "store/watch.h"
+#include "worker/thread.h"
 
 enum { WAIT_MS = 60000, RETRY_FIRST_MS = 1000, RETRY_MAX_MS = 30000 };
 
@@ -91,31 +90,43 @@ static void on_closed(uv_handle_t *handle)
     mem_free(handle->data);
 }
 
-/* Signals are the loop's business: this thread takes none. */
-static int start_thread(struct watch_thread *thread)
+static void close_end(int *end)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int rc = pthread_create(&thread->thread, NULL, thread_main, thread);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return rc;
+    if (*end >= 0)
+        close(*end);
+    *end = -1;
+}
+
+static void release(struct watch_thread *thread)
+{
+    close_end(&thread->stop[0]);
+    close_end(&thread->stop[1]);
+    uv_close((uv_handle_t *)&thread->async, on_closed);
+}
+
+static int start(struct watch_thread *thread)
+{
+    if (pipe2(thread->stop, O_CLOEXEC) != 0)
+        return errno;
+    return thread_start(&thread->thread, thread_main, thread);
 }
 
 int watch_thread_open(uv_loop_t *loop, const char *url, const struct store_reach *reach,
                       void (*news)(void *ctx), void *ctx, struct watch_thread **ret, struct err *err)
 {
     struct watch_thread *thread = mem_alloc(sizeof(*thread));
-    *thread = (struct watch_thread){.url = url, .reach = *reach, .news = news, .ctx = ctx};
-    int rc = pipe2(thread->stop, O_CLOEXEC) == 0 ? 0 : errno;
-    if (rc == 0) {
-        thread->async.data = thread;
-        rc = -uv_async_init(loop, &thread->async, on_async);
+    *thread = (struct watch_thread){.url = url, .reach = *reach, .news = news, .ctx = ctx, .stop = {-1, -1}};
+    thread->async.data = thread;
+    int rc = uv_async_init(loop, &thread->async, on_async);
+    if (rc != 0) {
+        mem_free(thread);
+        return err_set(err, ERR_INTERNAL, "the store's news cannot be waited for: %s", uv_strerror(rc));
     }
-    if (rc == 0)
-        rc = start_thread(thread);
-    if (rc != 0)
+    rc = start(thread);
+    if (rc != 0) {
+        release(thread);
         return err_set_errno(err, ERR_INTERNAL, rc, "cannot start the thread that waits for news");
+    }
     *ret = thread;
     return 0;
 }
@@ -124,8 +135,7 @@ void watch_thread_close(struct watch_thread *thread)
 {
     if (!thread)
         return;
-    close(thread->stop[1]);
+    close_end(&thread->stop[1]);
     pthread_join(thread->thread, NULL);
-    close(thread->stop[0]);
-    uv_close((uv_handle_t *)&thread->async, on_closed);
+    release(thread);
 }

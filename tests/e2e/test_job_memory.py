@@ -3,6 +3,7 @@
 import os
 import pathlib
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -128,4 +129,16 @@ def test_x04_a_small_stack(world, stack):
     job = home.ok("add", home.file("clip.mp4", SIZE), "--channel", "main").line
     size = int(stack[:-1]) * 1024
     assert run_limited(home, [f"--stack={size}:{size}"], "worker", "--drain") == 0
+    assert standing(home, job) == "completed"
+
+
+@needs_prlimit
+@pytest.mark.skipif(resource.getrlimit(resource.RLIMIT_STACK)[1] != resource.RLIM_INFINITY, reason="the stack has a limit")
+def test_x04_no_room_for_threads(world):
+    """The worker says so, and leaves nothing behind."""
+    home = world.home()
+    job = home.ok("add", home.file("clip.mp4", SIZE), "--channel", "main").line
+    assert run_limited(home, [f"--stack={2**62}:"], "worker", "--drain") == 1
+    assert "thread" in home.said[-1]
+    home.ok("worker", "--drain")
     assert standing(home, job) == "completed"
