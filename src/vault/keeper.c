@@ -29,8 +29,8 @@ enum {
 enum word { WORD_TAKE = 'T', WORD_START = 'S', WORD_KILL = 'K' };
 
 struct answer {
-    int64_t pid; /* 0: it could not be started; the descriptor comes beside it otherwise */
-    int32_t error;
+    int64_t pid;   /* 0: it could not be started; the descriptor comes beside it otherwise */
+    int32_t error; /* an errno: why not */
 };
 
 /* ---- the child ---- */
@@ -83,7 +83,7 @@ static void start_broker(struct state *state)
     int ends[2];
     end_broker(state, 0);
     if (state->config_len == 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
-        answer.error = errno;
+        answer.error = state->config_len == 0 ? EINVAL : errno;
         reply(state, &answer, -1);
         return;
     }
@@ -91,7 +91,9 @@ static void start_broker(struct state *state)
     answer.error = process_start("/proc/self/exe", "broker", ends[1], environment, &state->broker);
     process_environment_free(environment);
     close(ends[1]);
-    if (answer.error == 0 && send_config(state, ends[0]))
+    if (answer.error == 0 && !send_config(state, ends[0]))
+        answer.error = EPIPE;
+    else if (answer.error == 0)
         answer.pid = state->broker;
     reply(state, &answer, answer.pid ? ends[0] : -1);
     close(ends[0]);
@@ -227,7 +229,18 @@ static int take_descriptor(struct msghdr *message)
     return fd;
 }
 
-static int receive(struct keeper *keeper, struct answer *ret)
+static int wait_for_answer(const struct keeper *keeper)
+{
+    struct pollfd ready = {.fd = keeper->fd, .events = POLLIN};
+    int rc;
+    do
+        rc = poll(&ready, 1, ANSWER_MS);
+    while (rc < 0 && errno == EINTR);
+    return rc > 0 ? 0 : rc == 0 ? ETIMEDOUT : errno;
+}
+
+/* The descriptor; -1: ret->error tells why there is none. */
+static int receive(const struct keeper *keeper, struct answer *ret)
 {
     union {
         struct cmsghdr head;
@@ -236,14 +249,18 @@ static int receive(struct keeper *keeper, struct answer *ret)
     struct iovec bytes = {.iov_base = ret, .iov_len = sizeof(*ret)};
     struct msghdr message = {
         .msg_iov = &bytes, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control.room)};
-    struct pollfd ready = {.fd = keeper->fd, .events = POLLIN};
-    int rc;
-    do
-        rc = poll(&ready, 1, ANSWER_MS);
-    while (rc < 0 && errno == EINTR);
-    if (rc <= 0 || recvmsg(keeper->fd, &message, MSG_CMSG_CLOEXEC) != (ssize_t)sizeof(*ret))
+    ret->error = wait_for_answer(keeper);
+    if (ret->error != 0)
         return -1;
-    return take_descriptor(&message);
+    ssize_t len = recvmsg(keeper->fd, &message, MSG_CMSG_CLOEXEC);
+    if (len != (ssize_t)sizeof(*ret)) {
+        ret->error = len < 0 ? errno : ECONNRESET;
+        return -1;
+    }
+    int fd = take_descriptor(&message);
+    if (fd < 0 && ret->error == 0)
+        ret->error = EMFILE; /* it was sent, and found no room here */
+    return fd;
 }
 
 int keeper_start(struct keeper *keeper, int *ret_fd, int64_t *ret_pid, struct err *err)

@@ -118,6 +118,7 @@ def test_x04_few_descriptors(world):
         home.ok("job", "retry", *unfinished)
     home.ok("worker", "--drain")
     assert {standing(home, job) for job in jobs} == {"completed"}
+    assert not [said for said in home.said if "Success" in said]
 
 
 @not_sanitized
