@@ -5,6 +5,7 @@ import os
 import pathlib
 import resource
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import oracles  # noqa: E402
 from job_fixtures import *  # noqa: E402, F403
-from sluice import until  # noqa: E402
+from sluice import program, until  # noqa: E402
 from watch import Watch, keys  # noqa: E402
 
 PUT = ["return-503", "return-401", "return-reset-connection", "keep-none", "keep-all-then-reset", "session-gone-404",
@@ -97,6 +98,34 @@ def test_worker_and_broker_run_with_what_they_need_only(world):
     home.configure(media_root="/")
     point = next(point for point in home.ok("check", "--json").objects if point["check"] == "sandbox")
     assert point["status"] == "warn" and "media_root" in point["mend"]
+
+
+OLDER_KERNEL = pathlib.Path(__file__).resolve().parents[1] / "support" / "older_kernel.py"
+
+
+@pytest.mark.parametrize("lacking, worker_says, broker_says, check_says", [
+    ("landlock", "the worker's files are not limited: this kernel has no Landlock",
+     "the broker's files and ports are not limited: this kernel has no Landlock", "this kernel has no Landlock"),
+    ("seccomp", "the worker's system calls are not limited: no seccomp filters here",
+     "the broker's system calls are not limited: no seccomp filters here", "there are no seccomp filters here")])
+def test_what_the_kernel_lacks_is_said_and_work_goes_on(world, lacking, worker_says, broker_says, check_says):
+    home = world.home()
+    build = home.ok("version", "--json").json
+    if build["sanitizers"] != "none" or not build["hardening"][lacking]:
+        pytest.skip("nothing is given up here anyway")
+    job = home.ok("add", home.file("a.mp4", SIZE), "--channel", "main").line
+    worker = home.start_worker("--drain", program_prefix=(str(OLDER_KERNEL), lacking))
+    assert worker.wait() == 0 and home.job(job)["state"] == "completed"
+    said = [line for line in worker.log().splitlines() if "not limited" in line]
+    assert any("level=warn" in line and worker_says in line for line in said), said
+    assert any(broker_says in line for line in said) and len(said) == 2, said
+    told = subprocess.run([OLDER_KERNEL, lacking, program(), "version", "--json"], env=home.env, capture_output=True)
+    assert not json.loads(told.stdout)["hardening"][lacking]
+    checked = subprocess.run([OLDER_KERNEL, lacking, program(), "check", "--json"], env=home.env, capture_output=True)
+    point = next(point for point in map(json.loads, checked.stdout.splitlines()) if point["check"] == "sandbox")
+    assert point["status"] == "warn" and check_says in point["message"], point
+    run = world.run(home=home)  # and none of it where nothing lacks
+    assert run.standing == "completed" and "not limited" not in run.logs()
 
 
 # ---- titles
