@@ -64,10 +64,10 @@ end $columns$;
 grant select on schema_version, job_move to sluice_worker, sluice_broker, sluice_operator;
 grant select (id, name) on tenant to sluice_worker;
 grant select (id, tenant_id, name, client_id, auth_uri, token_uri, kind, uploads_per_day, units_per_day, added_at_ms,
-    removed_at_ms), update (added_at_ms)
+    removed_at_ms, state, state_reason, state_at_ms), update (added_at_ms, state, state_reason, state_at_ms)
   on client to sluice_worker;
 grant select (channel_id) on token to sluice_worker; -- whether there is one
-grant select, update (state, state_reason, until_ms) on channel to sluice_worker;
+grant select, update (state, state_reason, until_ms, own_state, own_reason, own_until_ms) on channel to sluice_worker;
 grant select, update (served_seq, served_channel_id, milliplaces, rest_until_ms) on turn to sluice_worker;
 grant select, update (state, cause, next_at_ms, lease_owner, lease_epoch, lease_until_ms, cancel_wanted, waits,
     passed_ms, video_id, error_reason, error_message, changed_at_ms, finished_at_ms, fingerprint)
@@ -92,10 +92,12 @@ grant select, insert (tenant_id, channel_id, client_id, signal, severity, count,
 
 grant select (id, name), insert (name, added_at_ms), update (added_at_ms) on tenant to sluice_broker;
 grant select, insert (tenant_id, name, client_id, auth_uri, token_uri, kind, uploads_per_day, units_per_day,
-    added_at_ms), update (auth_uri, token_uri, kind, secret_sealed, added_at_ms)
+    added_at_ms), update (auth_uri, token_uri, kind, secret_sealed, added_at_ms, state,
+    state_reason, state_at_ms)
   on client to sluice_broker;
 grant select, insert (tenant_id, client_id, name, yt_channel_id, title, uploads_playlist, added_at_ms),
-    update (client_id, title, uploads_playlist, state, state_reason, until_ms, removed_at_ms)
+    update (client_id, title, uploads_playlist, state, state_reason, until_ms, own_state, own_reason, own_until_ms,
+    removed_at_ms)
   on channel to sluice_broker;
 grant select, insert (tenant_id, channel_id) on turn to sluice_broker;
 grant select, insert, update (sealed, scopes, key_id, stored_at_ms, access_sealed, access_serial, access_until_ms,
@@ -112,6 +114,7 @@ grant select, insert (kind, from_key, owner, started_at_ms, seen_at_ms),
     update (owner, seen_at_ms, ended_at_ms, resealed)
   on key_rotation to sluice_broker;
 grant select, insert, update (used, drift) on quota to sluice_broker;
+grant select, update (closed_at_ms) on alarm to sluice_broker; -- a login, or an import, ends what stopped
 grant select (id, job_id), insert (at_ms, tenant_id, channel_id, job_id, who, what, from_state, to_state, cause,
     lease_epoch, http_status, reason, message, request_id)
   on event to sluice_broker;
@@ -178,5 +181,8 @@ create policy whole on upload as restrictive for insert with check
   (exists (select from job j where j.id = job_id and j.tenant_id = upload.tenant_id));
 create policy whole on chunk as restrictive for insert with check
   (exists (select from job j where j.id = job_id and j.tenant_id = chunk.tenant_id));
+-- Of alarms, a login or an import ends those that tell of what was stopped for want of it, and no others.
+create policy stopped on alarm as restrictive for update to sluice_broker
+  using (signal in ('channel_stopped', 'client_stopped'));
 
 commit;

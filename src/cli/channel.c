@@ -162,9 +162,9 @@ static int run_pause(struct cli *cli, struct err *err)
     int code = cli_find_channel(cli, cli->args[0], &channel, err);
     if (code < 0)
         return code;
-    if (channel.state == CHANNEL_AUTH || channel.state == CHANNEL_FROZEN)
+    if (channel.own_state == CHANNEL_AUTH || channel.own_state == CHANNEL_FROZEN)
         return err_set(err, ERR_INVALID, "channel \"%s\" is not active anyway (%s): nothing of it is sent",
-                       channel.name, channel_state_text(channel.state));
+                       channel.name, channel_state_text(channel.own_state));
     return set_state(cli, &channel, CHANNEL_PAUSED, reason ? reason : "paused by an operator", err);
 }
 
@@ -185,7 +185,7 @@ static int run_resume(struct cli *cli, struct err *err)
     if (code < 0)
         return code;
     bool is_mended_elsewhere = *cli->settings.token_service;
-    if (!is_mended_elsewhere && (channel.state == CHANNEL_AUTH || !channel.has_token))
+    if (!is_mended_elsewhere && (channel.own_state == CHANNEL_AUTH || !channel.has_token))
         return err_set(err, ERR_AUTH, "channel \"%s\" needs a new login first: sluice channel login %s",
                        channel.name, channel.name);
     return set_state(cli, &channel, CHANNEL_ACTIVE, "", err);
@@ -197,9 +197,12 @@ static int run_unfreeze(struct cli *cli, struct err *err)
     int code = cli_find_channel(cli, cli->args[0], &channel, err);
     if (code < 0)
         return code;
-    if (channel.state != CHANNEL_FROZEN)
+    if (channel.own_state != CHANNEL_FROZEN && channel.is_client_stopped)
+        return err_set(err, ERR_INVALID, "channel \"%s\" is not frozen by itself: %s", channel.name,
+                       channel.state_reason);
+    if (channel.own_state != CHANNEL_FROZEN)
         return err_set(err, ERR_INVALID, "channel \"%s\" is not frozen (%s)", channel.name,
-                       channel_state_text(channel.state));
+                       channel_state_text(channel.own_state));
     return set_state(cli, &channel, CHANNEL_ACTIVE, "", err);
 }
 

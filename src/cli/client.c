@@ -12,11 +12,12 @@ enum { CLIENT_FILE_BYTES_MAX = 65536 };
 
 static json_t *client_json(const struct store_client *client)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i}", "tenant", client->tenant, "name",
-                     client->name, "client_id", client->client_id, "kind", client->kind, "auth_uri",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:s, s:o}", "tenant", client->tenant,
+                     "name", client->name, "client_id", client->client_id, "kind", client->kind, "auth_uri",
                      client->auth_uri, "token_uri", client->token_uri, "uploads_per_day",
                      (int)client->uploads_per_day, "units_per_day", (int)client->units_per_day, "channels",
-                     (int)client->channel_count);
+                     (int)client->channel_count, "state", client_state_text(client->state), "reason",
+                     json_text(client->state_reason));
 }
 
 /* ---- import ---- */
@@ -83,6 +84,7 @@ static int on_client(void *ctx, const struct store_client *client)
     }
     table_cell(&walk->table, client->tenant);
     table_cell(&walk->table, client->name);
+    table_cell(&walk->table, client_state_text(client->state));
     table_cell(&walk->table, client->kind);
     table_cell_f(&walk->table, "%" PRIu32, client->channel_count);
     table_cell_f(&walk->table, "%" PRIu32, client->uploads_per_day);
@@ -93,7 +95,7 @@ static int on_client(void *ctx, const struct store_client *client)
 
 static int run_list(struct cli *cli, struct err *err)
 {
-    static const char *const headers[] = {"TENANT",    "NAME",      "KIND",      "CHANNELS",
+    static const char *const headers[] = {"TENANT",    "NAME",      "STATE",     "KIND", "CHANNELS",
                                           "UPLOADS/D", "UNITS/DAY", "CLIENT ID", NULL};
     struct client_walk walk = {.cli = cli};
     int code = cli_open_store(cli, err);
@@ -129,6 +131,41 @@ static int run_remove(struct cli *cli, struct err *err)
     return code;
 }
 
+/* ---- freeze ---- */
+
+static int set_state(struct cli *cli, struct store_client *client, enum client_state state,
+                     const char *reason, struct err *err)
+{
+    int code = store_client_set_state(cli->store, client->id, state, reason, cli_who(), err);
+    if (code == 0)
+        code = store_client_get(cli->store, client->id, client, err);
+    if (code == 0 && cli->json)
+        out_json(client_json(client));
+    else if (code == 0)
+        out_line("%s: %s", client->name, client_state_text(client->state));
+    return code;
+}
+
+static int run_freeze(struct cli *cli, struct err *err)
+{
+    struct store_client client;
+    const char *reason = cli_value(cli, "reason");
+    int code = find_client(cli, cli->args[0], &client, err);
+    return code < 0 ? code
+                    : set_state(cli, &client, CLIENT_FROZEN, reason ? reason : "frozen by an operator", err);
+}
+
+static int run_unfreeze(struct cli *cli, struct err *err)
+{
+    struct store_client client;
+    int code = find_client(cli, cli->args[0], &client, err);
+    if (code < 0)
+        return code;
+    if (client.state == CLIENT_ACTIVE)
+        return err_set(err, ERR_INVALID, "client \"%s\" is not frozen", client.name);
+    return set_state(cli, &client, CLIENT_ACTIVE, "its client was unfrozen", err);
+}
+
 static int run_limits(struct cli *cli, struct err *err)
 {
     struct store_client client;
@@ -156,6 +193,8 @@ static int run_limits(struct cli *cli, struct err *err)
 
 static const struct cli_option import_options[] = {
     {"name", "NAME", NULL, "What to call the client; default: \"default\"."}, {NULL}};
+static const struct cli_option freeze_options[] = {
+    {"reason", "TEXT", NULL, "Why; shown with the channels and jobs that wait for it."}, {NULL}};
 static const struct cli_option limits_options[] = {
     {"uploads", "N", NULL, "Calls of videos.insert a day; 100 is what Google gives at first."},
     {"units", "N", NULL, "Units of all other calls a day; 10000 is what Google gives at first."},
@@ -167,9 +206,11 @@ const struct cli_command client_commands[] = {
      .args_min = 1,
      .args_max = 1,
      .summary = "Take over the client_secret*.json file of a Google Cloud project.",
-     .details = "The file comes from Google's console: APIs & Services, Credentials, an OAuth client of type "
-                "\"Desktop app\". Its secret is sealed in the store; the file is not needed afterwards. "
-                "Importing the same client again replaces its secret.",
+     .details =
+         "The file comes from Google's console: APIs & Services, Credentials, an OAuth client of type "
+         "\"Desktop app\". Its secret is sealed in the store; the file is not needed afterwards. "
+         "Importing the same client again replaces its secret, and lets its channels go on where Google had "
+         "refused it.",
      .options = import_options,
      .run = run_import},
     {.name = "client list", .arguments = "", .summary = "List the clients.", .run = run_list},
@@ -179,6 +220,25 @@ const struct cli_command client_commands[] = {
      .args_max = 1,
      .summary = "Remove a client that no channel uses.",
      .run = run_remove},
+    {.name = "client freeze",
+     .arguments = "NAME",
+     .args_min = 1,
+     .args_max = 1,
+     .summary = "Stop all channels of a client because something is wrong with it.",
+     .details =
+         "No token of its channels is refreshed or handed out, no channel can log in with it, and their jobs "
+         "are "
+         "held (`channel_frozen`). Channels keep what they were for later: one that is paused is paused "
+         "again. "
+         "Workers stop a client by themselves where Google refuses it; `client list` shows it as refused.",
+     .options = freeze_options,
+     .run = run_freeze},
+    {.name = "client unfreeze",
+     .arguments = "NAME",
+     .args_min = 1,
+     .args_max = 1,
+     .summary = "Let the channels of a frozen or refused client go on.",
+     .run = run_unfreeze},
     {.name = "client limits",
      .arguments = "NAME",
      .args_min = 1,

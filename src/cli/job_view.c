@@ -32,10 +32,12 @@ static const struct advice by_cause[CAUSE_COUNT] = {
                             "permission.",
                             "sluice channel login {channel} (where a token service keeps the logins: mend it "
                             "there, then sluice channel import {channel})"},
-    [CAUSE_CHANNEL_FROZEN] =
-        {"YouTube or Google refuses this channel or its OAuth client altogether.",
-         "Look at the channel in YouTube Studio and at the client in Google's console; once "
-         "mended: sluice channel resume {channel}"},
+    [CAUSE_CHANNEL_FROZEN] = {"The channel is frozen, or its OAuth client.",
+                              "`sluice channel show {channel}` tells which, and why. Where YouTube or Google "
+                              "refuses it, look at the "
+                              "channel in YouTube Studio and at the client in Google's console. Once mended: "
+                              "sluice channel unfreeze "
+                              "{channel}, or sluice client unfreeze and the client's name"},
     [CAUSE_AMBIGUOUS] =
         {"The connection to YouTube was lost at the very end, and it is not known whether the "
          "video came into being. Uploading again could make it twice.",
@@ -101,6 +103,8 @@ void job_state_line(const struct store_job *job, struct buf *ret)
 void job_why(const struct store_job *job, struct buf *ret)
 {
     buf_puts(ret, advice_for(job)->why);
+    if (job->state == JOB_HELD && job->cause == CAUSE_CHANNEL_FROZEN && *job->channel_reason)
+        buf_printf(ret, " It says: %s", job->channel_reason);
     bool has_reason = *job->error_reason, has_message = *job->error_message;
     if (job->state == JOB_COMPLETED || (!has_reason && !has_message))
         return;

@@ -31,9 +31,9 @@ static const struct rule rules[] = {
     {403, "cmsUserAccountNotFound", VERDICT_CHANNEL_FROZEN},
     {403, "insufficientCapabilities", VERDICT_CHANNEL_FROZEN},
     {404, "contentOwnerAccountNotFound", VERDICT_CHANNEL_FROZEN},
-    {403, "accessNotConfigured", VERDICT_CHANNEL_FROZEN},
-    {400, "keyInvalid", VERDICT_CHANNEL_FROZEN},
-    {400, "keyExpired", VERDICT_CHANNEL_FROZEN},
+    {403, "accessNotConfigured", VERDICT_CLIENT},
+    {400, "keyInvalid", VERDICT_CLIENT},
+    {400, "keyExpired", VERDICT_CLIENT},
 
     /* 6.4: passing. */
     {403, "rateLimitExceeded", VERDICT_RETRY},
@@ -90,6 +90,6 @@ enum verdict classify(int status, const char *reason, const char *message, bool 
 const char *verdict_text(enum verdict verdict)
 {
     static const char *const texts[] = {"retry",         "query",        "gone",           "refresh", "quota",
-                                        "channel_limit", "channel_auth", "channel_frozen", "fail"};
+                                        "channel_limit", "channel_auth", "channel_frozen", "client",  "fail"};
     return texts[verdict];
 }

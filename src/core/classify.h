@@ -15,7 +15,8 @@ enum verdict {
     VERDICT_QUOTA,          /* the client's bucket is spent until midnight Pacific */
     VERDICT_CHANNEL_LIMIT,  /* the channel's own cap: about 24 h */
     VERDICT_CHANNEL_AUTH,   /* a new login is needed */
-    VERDICT_CHANNEL_FROZEN, /* channel or client unusable */
+    VERDICT_CHANNEL_FROZEN, /* the channel is unusable */
+    VERDICT_CLIENT,         /* the client, or its project: no channel of it can be sent */
     VERDICT_FAIL,           /* the job is wrong: no retry will help */
 };
 

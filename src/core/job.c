@@ -25,6 +25,12 @@ static const struct {
 #undef X
 };
 
+static const char *const client_states[] = {
+#define X(name, text) text,
+    CLIENT_STATE_TABLE(X)
+#undef X
+};
+
 static bool find_text(const char *const *texts, int count, const char *text, int *ret)
 {
     for (int i = 0; i < count; i++)
@@ -122,6 +128,20 @@ bool channel_state_parse(const char *text, enum channel_state *ret)
 enum job_cause channel_state_cause(enum channel_state state)
 {
     return channel_states[state].cause;
+}
+
+const char *client_state_text(enum client_state state)
+{
+    return client_states[state];
+}
+
+bool client_state_parse(const char *text, enum client_state *ret)
+{
+    int found;
+    if (!find_text(client_states, CLIENT_STATE_COUNT, text, &found))
+        return false;
+    *ret = (enum client_state)found;
+    return true;
 }
 
 const char *quota_bucket_text(enum quota_bucket bucket)

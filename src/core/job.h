@@ -85,6 +85,22 @@ const char *channel_state_text(enum channel_state state);
 bool channel_state_parse(const char *text, enum channel_state *ret);
 enum job_cause channel_state_cause(enum channel_state state);
 
+/* Whether a client's tokens may be used. Both of the others stop all of its channels until a person acts. */
+#define CLIENT_STATE_TABLE(X)                                                                                \
+    X(ACTIVE, "active")                                                                                      \
+    X(REFUSED, "refused") /* by Google, as workers found out; a new import of the client lifts it */         \
+    X(FROZEN, "frozen")   /* by an operator; nothing else lifts it */
+
+enum client_state {
+#define X(name, text) CLIENT_##name,
+    CLIENT_STATE_TABLE(X)
+#undef X
+        CLIENT_STATE_COUNT
+};
+
+const char *client_state_text(enum client_state state);
+bool client_state_parse(const char *text, enum client_state *ret);
+
 /* Quota buckets of a client [quota]: calls of videos.insert, and units of everything else. */
 enum quota_bucket { BUCKET_NONE, BUCKET_UPLOADS, BUCKET_UNITS };
 const char *quota_bucket_text(enum quota_bucket bucket);
@@ -192,6 +208,7 @@ struct job_write {
     bool set_channel; /* the channel's state; its other jobs that are not leased follow */
     enum channel_state channel;
     int64_t channel_until_ms; /* wall; CHANNEL_LIMITED only */
+    bool client_is_refused;   /* Google refuses the channel's client: all its channels are stopped */
 
     bool set_error; /* error_reason and error_message from `note` */
     bool clear_error;

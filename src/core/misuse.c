@@ -28,6 +28,11 @@ static const struct misuse_rule rules[MISUSE_COUNT] = {
                        HOUR_MS},
     [MISUSE_HABIT] = {"habit", "far more jobs were added than in the days before", false, false,
                       MISUSE_PER_TENANT, 1000, HOUR_MS},
+    /* Raised where the channel or client is stopped, and closed where it is let go on; counted nowhere. */
+    [MISUSE_CHANNEL_STOPPED] = {"channel_stopped", "the channel or its login was refused", false, false,
+                                MISUSE_PER_CHANNEL, 1, HOUR_MS},
+    [MISUSE_CLIENT_STOPPED] = {"client_stopped", "the client was refused", true, false, MISUSE_PER_CLIENT, 1,
+                               HOUR_MS},
 };
 
 const struct misuse_rule *misuse_rule(enum misuse_signal signal)
@@ -90,6 +95,12 @@ bool misuse_signal_of(const struct misuse_line *line, enum misuse_signal *ret)
         }
     }
     return false;
+}
+
+bool misuse_is_told(const struct misuse_line *line)
+{
+    enum misuse_signal signal;
+    return misuse_signal_of(line, &signal) && rules[signal].threshold == 1;
 }
 
 /* ---- counting ---- */

@@ -17,10 +17,12 @@ enum misuse_signal {
     MISUSE_DECRYPT,  /* a sealed value does not open: changed, moved, or of another key */
     MISUSE_NO_LEASE, /* tokens asked for without a leased job */
     MISUSE_REFRESHES,
-    MISUSE_DRIFT,   /* quota that our ledger did not spend */
-    MISUSE_CHANNEL, /* a login that is another channel's now */
-    MISUSE_SCOPES,  /* a login that has lost scopes */
-    MISUSE_HABIT,   /* far more jobs than the tenant is used to */
+    MISUSE_DRIFT,           /* quota that our ledger did not spend */
+    MISUSE_CHANNEL,         /* a login that is another channel's now */
+    MISUSE_SCOPES,          /* a login that has lost scopes */
+    MISUSE_HABIT,           /* far more jobs than the tenant is used to */
+    MISUSE_CHANNEL_STOPPED, /* no misuse, but somebody must be told (K03, H08): see misuse_is_told() */
+    MISUSE_CLIENT_STOPPED,  /* likewise (K04) */
     MISUSE_COUNT
 };
 
@@ -47,6 +49,9 @@ struct misuse_line {
 };
 /* Whether it counts, and for what; no line counts for two. */
 bool misuse_signal_of(const struct misuse_line *line, enum misuse_signal *ret);
+
+/* Whether such a line alone raises an alarm, so that what the worker does about it need not be told too. */
+bool misuse_is_told(const struct misuse_line *line);
 
 /* What was counted, in the present window; and of those before. A value; the store keeps it. */
 struct misuse_tally {

@@ -25,6 +25,8 @@ static void token_trouble(struct slot *slot, enum channel_state state, const str
         note_make("token refused", token_result_text(event->token.result), event->token.message);
     if (slot->job.cancel_wanted && !slot->job.video_id[0])
         settle_hold_until(slot, CAUSE_AMBIGUOUS, 0, &note);
+    else if (event->token.result == TOKEN_CLIENT)
+        settle_client(slot, &note);
     else
         settle_channel(slot, state, 0, &note);
 }
@@ -323,6 +325,9 @@ static void on_verdict(struct engine *engine, struct slot *slot, enum action_typ
         break;
     case VERDICT_CHANNEL_FROZEN:
         settle_channel(slot, CHANNEL_FROZEN, 0, &note);
+        break;
+    case VERDICT_CLIENT:
+        settle_client(slot, &note);
         break;
     case VERDICT_FAIL:
         on_refused(engine, slot, reply, in_session, doing == ACTION_QUERY);

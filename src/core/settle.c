@@ -175,6 +175,15 @@ void settle_channel(struct slot *slot, enum channel_state state, int64_t until_m
     slot->outcome.channel_until_ms = until_ms;
 }
 
+/* The store stops all channels of the client, this one with them. */
+void settle_client(struct slot *slot, const struct audit_note *note)
+{
+    if (slot->settling)
+        return;
+    settle_hold_until(slot, CAUSE_CHANNEL_FROZEN, 0, note);
+    slot->outcome.client_is_refused = true;
+}
+
 void settle_quota(struct engine *engine, struct slot *slot, enum quota_bucket spent,
                   const struct audit_note *note)
 {

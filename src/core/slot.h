@@ -188,6 +188,7 @@ void settle_cancelled(struct slot *slot);
 void settle_completed(struct slot *slot);
 void settle_channel(struct slot *slot, enum channel_state state, int64_t until_ms,
                     const struct audit_note *note);
+void settle_client(struct slot *slot, const struct audit_note *note);
 /* `spent`: the bucket that YouTube says is used up; BUCKET_NONE: our own ledger said so. */
 void settle_quota(struct engine *engine, struct slot *slot, enum quota_bucket spent,
                   const struct audit_note *note);

@@ -68,7 +68,7 @@ static int freeze(struct store *store, const struct sign *sign, const char *mess
 }
 
 static int insert_alarm(struct store *store, const struct sign *sign, const struct misuse_tally *tally,
-                        const char *message, struct err *err)
+                        const char *message, const char *reaction, struct err *err)
 {
     const struct misuse_rule *rule = misuse_rule(sign->signal);
     int rc = db_run(
@@ -77,7 +77,7 @@ static int insert_alarm(struct store *store, const struct sign *sign, const stru
         " message, reaction) values ($1, $2, $3, $4, $5, $6, $7, now_ms(), $8, $9)",
         DB_ARGS(DB_I(sign->tenant_id), DB_T(rule->name), DB_I(sign->channel_id), DB_I(sign->client_id),
                 DB_T(misuse_severity(rule)), DB_I(tally->count), DB_I(tally->since_ms), DB_T(message),
-                DB_T(rule->freezes ? "channel frozen" : "notified")),
+                DB_T(reaction)),
         err);
     return rc < 0 ? rc : 0;
 }
@@ -96,7 +96,8 @@ static int raise_alarm(struct store *store, const struct sign *sign, const struc
                           .who = who,
                           .what = "alarm raised",
                           .note = &note};
-    int rc = insert_alarm(store, sign, tally, note.message, err);
+    int rc =
+        insert_alarm(store, sign, tally, note.message, rule->freezes ? "channel frozen" : "notified", err);
     if (rc == 0)
         rc = do_trail(store, &trail, NULL, err);
     if (rc == 0 && rule->freezes)
@@ -122,6 +123,78 @@ int do_count_sign(struct store *store, const struct sign *sign, const char *who,
     rc = add_to_open(store, sign, err);
     *ret_is_new = rc == 0;
     return rc == 0 ? raise_alarm(store, sign, &tally, who, err) : rc < 0 ? rc : 0;
+}
+
+/* ---- closing ---- */
+
+static int do_alarm_close(struct store *store, int64_t alarm, const char *who, struct err *err)
+{
+    AUTO_STMT struct db_stmt *stmt = NULL;
+    struct audit_note note = {.http_status = 0};
+    struct trail trail = {.who = who, .what = "alarm closed", .note = &note};
+    int rc = db_query(store->db,
+                      "update alarm set closed_at_ms = now_ms() where id = $1 and closed_at_ms = 0"
+                      " returning tenant_id, channel_id, signal, message",
+                      DB_ARGS(DB_I(alarm)), &stmt, err);
+    if (rc == 0)
+        rc = db_next(stmt, err);
+    if (rc == 0)
+        return err_set(err, ERR_NOT_FOUND, "there is no open alarm %" PRId64, alarm);
+    if (rc < 0)
+        return rc;
+    trail.tenant_id = db_int(stmt, 0);
+    trail.channel_id = db_int(stmt, 1);
+    copy_text(note.reason, db_text(stmt, 2));
+    copy_text(note.message, db_text(stmt, 3));
+    return do_trail(store, &trail, NULL, err);
+}
+
+int store_alarm_close(struct store *store, int64_t alarm, const char *who, struct err *err)
+{
+    return STEP(store, err, do_alarm_close(store, alarm, who, err));
+}
+
+/* ---- what was stopped ---- */
+
+static struct sign sign_of(const struct stop *stop)
+{
+    return (struct sign){.signal = stop->client_id ? MISUSE_CLIENT_STOPPED : MISUSE_CHANNEL_STOPPED,
+                         .tenant_id = stop->tenant_id,
+                         .channel_id = stop->channel_id,
+                         .client_id = stop->client_id,
+                         .count = 1};
+}
+
+int do_raise_stop(struct store *store, const struct stop *stop, struct err *err)
+{
+    struct sign sign = sign_of(stop);
+    struct misuse_tally tally = {.count = 1};
+    struct audit_note note = {.http_status = 0};
+    copy_text(note.reason, misuse_rule(sign.signal)->name);
+    copy_text(note.message, stop->message);
+    struct trail trail = {.tenant_id = stop->tenant_id,
+                          .channel_id = stop->channel_id,
+                          .who = stop->who,
+                          .what = "alarm raised",
+                          .note = &note};
+    int rc = add_to_open(store, &sign, err);
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    rc = store_now(store, &tally.since_ms, err);
+    if (rc == 0)
+        rc = insert_alarm(store, &sign, &tally, stop->message, "jobs held", err);
+    return rc < 0 ? rc : do_trail(store, &trail, NULL, err);
+}
+
+int do_close_stop(struct store *store, const struct stop *stop, struct err *err)
+{
+    struct sign sign = sign_of(stop);
+    int64_t alarm = 0;
+    int rc = db_number(store->db, "select id from alarm where" OF_SIGN " and closed_at_ms = 0",
+                       DB_ARGS(DB_I(sign.tenant_id), DB_T(misuse_rule(sign.signal)->name),
+                               DB_I(sign.channel_id), DB_I(sign.client_id)),
+                       &alarm, err);
+    return rc > 0 ? do_alarm_close(store, alarm, stop->who, err) : rc;
 }
 
 /* ---- looking at them ---- */
@@ -227,33 +300,4 @@ static int do_alarm_told(struct store *store, int64_t alarm, struct err *err)
 int store_alarm_told(struct store *store, int64_t alarm, struct err *err)
 {
     return STEP(store, err, do_alarm_told(store, alarm, err));
-}
-
-/* ---- closing ---- */
-
-static int do_alarm_close(struct store *store, int64_t alarm, const char *who, struct err *err)
-{
-    AUTO_STMT struct db_stmt *stmt = NULL;
-    struct audit_note note = {.http_status = 0};
-    struct trail trail = {.who = who, .what = "alarm closed", .note = &note};
-    int rc = db_query(store->db,
-                      "update alarm set closed_at_ms = now_ms() where id = $1 and closed_at_ms = 0"
-                      " returning tenant_id, channel_id, signal, message",
-                      DB_ARGS(DB_I(alarm)), &stmt, err);
-    if (rc == 0)
-        rc = db_next(stmt, err);
-    if (rc == 0)
-        return err_set(err, ERR_NOT_FOUND, "there is no open alarm %" PRId64, alarm);
-    if (rc < 0)
-        return rc;
-    trail.tenant_id = db_int(stmt, 0);
-    trail.channel_id = db_int(stmt, 1);
-    copy_text(note.reason, db_text(stmt, 2));
-    copy_text(note.message, db_text(stmt, 3));
-    return do_trail(store, &trail, NULL, err);
-}
-
-int store_alarm_close(struct store *store, int64_t alarm, const char *who, struct err *err)
-{
-    return STEP(store, err, do_alarm_close(store, alarm, who, err));
 }

@@ -9,7 +9,7 @@
     "select h.id, h.tenant_id, h.client_id, t.name, c.name, h.name, h.yt_channel_id, h.title,"               \
     " h.uploads_playlist, h.state, h.state_reason, h.until_ms, h.added_at_ms,"                               \
     " (select count(*) from token k where k.channel_id = h.id), h.uploads_per_day, s.milliplaces,"           \
-    " s.rest_until_ms, now_ms()"                                                                             \
+    " s.rest_until_ms, now_ms(), h.own_state"                                                                \
     " from channel h join tenant t on t.id = h.tenant_id join client c on c.id = h.client_id"                \
     " join turn s on s.tenant_id = h.tenant_id and s.channel_id = h.id"                                      \
     " where h.removed_at_ms = 0"
@@ -34,6 +34,10 @@ static void read_channel(const struct db_stmt *stmt, struct store_channel *ret)
     copy_text(ret->title, db_text(stmt, 7));
     copy_text(ret->uploads_playlist, db_text(stmt, 8));
     channel_state_parse(db_text(stmt, 9), &ret->state);
+    ret->own_state = ret->state;
+    ret->is_client_stopped = db_text(stmt, 18)[0] != '\0';
+    if (ret->is_client_stopped && !channel_state_parse(db_text(stmt, 18), &ret->own_state))
+        ret->own_state = CHANNEL_FROZEN;
     copy_text(ret->state_reason, db_text(stmt, 10));
 }
 

@@ -3,6 +3,7 @@
  * not be sent is ever claimable. A job that is leased follows when its worker renews the lease.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -253,46 +254,91 @@ int do_hold_stray_jobs(struct store *store, int64_t channel, const char *who, st
 
 /* ---- the channel ---- */
 
-static int read_state(struct store *store, int64_t channel, int64_t *ret_tenant, enum channel_state *ret,
-                      struct err *err)
+/* A channel as its changes find it: locked. */
+struct standing {
+    int64_t tenant_id;
+    enum channel_state own; /* its own state, also while its client is stopped */
+    bool is_client_stopped;
+};
+
+static int read_standing(struct store *store, int64_t channel, struct standing *ret, struct err *err)
 {
     AUTO_STMT struct db_stmt *stmt = NULL;
-    int rc =
-        db_query(store->db, "select tenant_id, state from channel where id = $1 and removed_at_ms = 0 {lock}",
-                 DB_ARGS(DB_I(channel)), &stmt, err);
+    int rc = db_query(store->db,
+                      "select tenant_id, case when own_state = '' then state else own_state end, own_state "
+                      "<> '' from channel"
+                      " where id = $1 and removed_at_ms = 0 {lock}",
+                      DB_ARGS(DB_I(channel)), &stmt, err);
     if (rc == 0)
         rc = db_next(stmt, err);
-    if (rc == 0 || (rc > 0 && !channel_state_parse(db_text(stmt, 1), ret)))
+    if (rc == 0 || (rc > 0 && !channel_state_parse(db_text(stmt, 1), &ret->own)))
         return err_set(err, ERR_NOT_FOUND, "there is no channel with id %" PRId64, channel);
-    if (rc > 0)
-        *ret_tenant = db_int(stmt, 0);
-    return rc < 0 ? rc : 0;
-}
-
-static int write_state(struct store *store, const struct channel_change *change, int64_t tenant,
-                       enum channel_state from, struct err *err)
-{
-    int rc =
-        db_run(store->db, "update channel set state = $2, until_ms = $3, state_reason = $4 where id = $1",
-               DB_ARGS(DB_I(change->channel), DB_T(channel_state_text(change->state)), DB_I(change->until_ms),
-                       DB_T(change->reason)),
-               err);
     if (rc < 0)
         return rc;
+    ret->tenant_id = db_int(stmt, 0);
+    ret->is_client_stopped = db_int(stmt, 2) != 0;
+    return 0;
+}
+
+static int trail_state(struct store *store, const struct channel_change *change,
+                       const struct standing *standing, struct err *err)
+{
     struct audit_note note = {.http_status = 0};
     copy_text(note.message, change->reason);
-    struct trail trail = {.tenant_id = tenant,
+    struct trail trail = {.tenant_id = standing->tenant_id,
                           .channel_id = change->channel,
                           .who = change->who,
                           .what = "channel state set",
-                          .from = channel_state_text(from),
+                          .from = channel_state_text(standing->own),
                           .to = channel_state_text(change->state),
                           .note = &note};
     return do_trail(store, &trail, NULL, err);
 }
 
-static int change_from(struct store *store, const struct channel_change *change, int64_t tenant,
-                       enum channel_state from, struct err *err)
+static int write_state(struct store *store, const struct channel_change *change,
+                       const struct standing *standing, struct err *err)
+{
+    const char *sql =
+        standing->is_client_stopped
+            ? "update channel set own_state = $2, own_until_ms = $3, own_reason = $4 where id = $1"
+            : "update channel set state = $2, until_ms = $3, state_reason = $4 where id = $1";
+    int rc = db_run(store->db, sql,
+                    DB_ARGS(DB_I(change->channel), DB_T(channel_state_text(change->state)),
+                            DB_I(change->until_ms), DB_T(change->reason)),
+                    err);
+    return rc < 0 ? rc : trail_state(store, change, standing, err);
+}
+
+static bool is_stopped(enum channel_state state)
+{
+    return state == CHANNEL_AUTH || state == CHANNEL_FROZEN;
+}
+
+/* Only a person lets a stopped channel go on: so one is told, once, and it is over when it goes on. */
+static int tell_stop(struct store *store, const struct channel_change *change,
+                     const struct standing *standing, struct err *err)
+{
+    char message[MESSAGE_SIZE];
+    struct stop stop = {.tenant_id = standing->tenant_id,
+                        .channel_id = change->channel,
+                        .message = message,
+                        .who = change->who};
+    snprintf(message, sizeof(message), "%s: %s", job_cause_text(channel_state_cause(change->state)),
+             change->reason);
+    text_mend(message);
+    if (change->state == CHANNEL_ACTIVE)
+        return do_close_stop(store, &stop, err);
+    bool is_news = change->is_to_be_told && is_stopped(change->state) && !is_stopped(standing->own);
+    return is_news ? do_raise_stop(store, &stop, err) : 0;
+}
+
+static int move_jobs(struct store *store, const struct channel_change *change, struct err *err)
+{
+    return change->state == CHANNEL_ACTIVE ? free_jobs(store, change, err) : hold_jobs(store, change, err);
+}
+
+static int change_from(struct store *store, const struct channel_change *change,
+                       const struct standing *standing, struct err *err)
 {
     struct channel_change full = *change;
     char reason[MESSAGE_SIZE];
@@ -301,18 +347,17 @@ static int change_from(struct store *store, const struct channel_change *change,
     full.reason = reason;
     full.who = change->who ? change->who : "";
     full.until_ms = change->state == CHANNEL_LIMITED ? change->until_ms : 0;
-    int rc = write_state(store, &full, tenant, from, err);
-    if (rc < 0)
-        return rc;
-    return full.state == CHANNEL_ACTIVE ? free_jobs(store, &full, err) : hold_jobs(store, &full, err);
+    int rc = write_state(store, &full, standing, err);
+    if (rc == 0)
+        rc = tell_stop(store, &full, standing, err);
+    return rc < 0 || standing->is_client_stopped ? rc : move_jobs(store, &full, err);
 }
 
 int do_channel_state(struct store *store, const struct channel_change *change, struct err *err)
 {
-    int64_t tenant;
-    enum channel_state from;
-    int rc = read_state(store, change->channel, &tenant, &from, err);
-    return rc < 0 ? rc : change_from(store, change, tenant, from, err);
+    struct standing standing;
+    int rc = read_standing(store, change->channel, &standing, err);
+    return rc < 0 ? rc : change_from(store, change, &standing, err);
 }
 
 /* The states stand in order of weight. What a worker found out a moment ago may replace `active` and
@@ -324,12 +369,73 @@ static bool finding_counts(enum channel_state from, enum channel_state to)
 
 int do_channel_finding(struct store *store, const struct channel_change *change, struct err *err)
 {
-    int64_t tenant;
-    enum channel_state from;
-    int rc = read_state(store, change->channel, &tenant, &from, err);
-    if (rc < 0 || !finding_counts(from, change->state))
+    struct standing standing;
+    int rc = read_standing(store, change->channel, &standing, err);
+    if (rc < 0 || !finding_counts(standing.own, change->state))
         return rc;
-    return change_from(store, change, tenant, from, err);
+    return change_from(store, change, &standing, err);
+}
+
+/* ---- with its client ---- */
+
+int do_channel_stop(struct store *store, const struct channel_change *change, struct err *err)
+{
+    struct standing standing;
+    int rc = read_standing(store, change->channel, &standing, err);
+    if (rc == 0 && standing.is_client_stopped)
+        rc = db_run(store->db, "update channel set state_reason = $2 where id = $1",
+                    DB_ARGS(DB_I(change->channel), DB_T(change->reason)), err);
+    else if (rc == 0)
+        rc =
+            db_run(store->db,
+                   "update channel set own_state = state, own_until_ms = until_ms, own_reason = state_reason,"
+                   " state = 'frozen', until_ms = 0, state_reason = $2 where id = $1",
+                   DB_ARGS(DB_I(change->channel), DB_T(change->reason)), err);
+    if (rc < 0 || standing.is_client_stopped)
+        return rc < 0 ? rc : 0;
+    rc = trail_state(store, change, &standing, err);
+    return rc < 0 ? rc : hold_jobs(store, change, err);
+}
+
+static int read_own(struct store *store, int64_t channel, struct channel_change *ret,
+                    char ret_reason[MESSAGE_SIZE], struct err *err)
+{
+    AUTO_STMT struct db_stmt *stmt = NULL;
+    int rc = db_query(store->db, "select own_until_ms, own_reason from channel where id = $1",
+                      DB_ARGS(DB_I(channel)), &stmt, err);
+    if (rc == 0)
+        rc = db_next(stmt, err);
+    if (rc > 0) {
+        ret->until_ms = db_int(stmt, 0);
+        text_copy(ret_reason, MESSAGE_SIZE, db_text(stmt, 1));
+        ret->reason = ret_reason;
+    }
+    return rc < 0 ? rc : 0;
+}
+
+int do_channel_go_on(struct store *store, const struct channel_change *change, struct err *err)
+{
+    struct standing standing;
+    struct channel_change own = *change;
+    char reason[MESSAGE_SIZE] = "";
+    int rc = read_standing(store, change->channel, &standing, err);
+    if (rc < 0 || !standing.is_client_stopped)
+        return rc;
+    own.state = standing.own;
+    rc = read_own(store, change->channel, &own, reason, err);
+    if (rc == 0)
+        rc =
+            db_run(store->db,
+                   "update channel set state = own_state, until_ms = own_until_ms, state_reason = own_reason,"
+                   " own_state = '', own_until_ms = 0, own_reason = '' where id = $1",
+                   DB_ARGS(DB_I(change->channel)), err);
+    if (rc < 0)
+        return rc;
+    standing.own = CHANNEL_FROZEN; /* as it was seen */
+    if (own.state == CHANNEL_ACTIVE)
+        own.reason = change->reason;
+    rc = trail_state(store, &own, &standing, err);
+    return rc < 0 ? rc : move_jobs(store, &own, err);
 }
 
 /* ---- limits that are over ---- */

@@ -68,7 +68,8 @@ int make_tenant(struct store *store, const char *name, int64_t *ret, struct err 
 #define SELECT_CLIENT                                                                                        \
     "select c.id, c.tenant_id, t.name, c.name, c.client_id, c.auth_uri, c.token_uri, c.kind,"                \
     " c.uploads_per_day, c.units_per_day,"                                                                   \
-    " (select count(*) from channel h where h.client_id = c.id and h.removed_at_ms = 0)"                     \
+    " (select count(*) from channel h where h.client_id = c.id and h.removed_at_ms = 0),"                    \
+    " c.state, c.state_reason, c.state_at_ms"                                                                \
     " from client c join tenant t on t.id = c.tenant_id where c.removed_at_ms = 0"
 
 static void read_client(const struct db_stmt *stmt, struct store_client *ret)
@@ -77,13 +78,17 @@ static void read_client(const struct db_stmt *stmt, struct store_client *ret)
                                  .tenant_id = db_int(stmt, 1),
                                  .uploads_per_day = (uint32_t)db_int(stmt, 8),
                                  .units_per_day = (uint32_t)db_int(stmt, 9),
-                                 .channel_count = (uint32_t)db_int(stmt, 10)};
+                                 .channel_count = (uint32_t)db_int(stmt, 10),
+                                 .state = CLIENT_FROZEN, /* what cannot be read is not used */
+                                 .state_at_ms = db_int(stmt, 13)};
     copy_text(ret->tenant, db_text(stmt, 2));
     copy_text(ret->name, db_text(stmt, 3));
     copy_text(ret->client_id, db_text(stmt, 4));
     copy_text(ret->auth_uri, db_text(stmt, 5));
     copy_text(ret->token_uri, db_text(stmt, 6));
     copy_text(ret->kind, db_text(stmt, 7));
+    client_state_parse(db_text(stmt, 11), &ret->state);
+    copy_text(ret->state_reason, db_text(stmt, 12));
 }
 
 static int no_client(int64_t client, struct err *err)
@@ -170,6 +175,7 @@ static int replace_client(struct store *store, const struct store_client *old, s
     client->uploads_per_day = old->uploads_per_day;
     client->units_per_day = old->units_per_day;
     client->channel_count = old->channel_count;
+    client->state = old->state;
     int rc = db_run(
         store->db, "update client set auth_uri = $2, token_uri = $3, kind = $4 where id = $1",
         DB_ARGS(DB_I(old->id), DB_T(client->auth_uri), DB_T(client->token_uri), DB_T(client->kind)), err);
@@ -206,7 +212,13 @@ static int do_client_put(struct store *store, struct store_client *client, const
         rc = replace_client(store, &old, client, err);
     else if (rc == ERR_NOT_FOUND)
         rc = insert_client(store, client, err);
-    return rc < 0 ? rc : trail_client(store, client->tenant_id, who, "client imported", client->name, err);
+    if (rc == 0)
+        rc = trail_client(store, client->tenant_id, who, "client imported", client->name, err);
+    if (rc < 0 || client->state != CLIENT_REFUSED)
+        return rc;
+    struct client_change change = {
+        .client = client->id, .state = CLIENT_ACTIVE, .reason = "imported anew", .who = who};
+    return do_client_state(store, &change, err);
 }
 
 int store_client_put(struct store *store, struct store_client *client, const char *who, struct err *err)

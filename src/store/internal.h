@@ -102,10 +102,29 @@ struct channel_change {
     int64_t until_ms;
     const char *reason;
     const char *who;
+    bool is_to_be_told; /* a finding: raise an alarm where it stops the channel */
 };
 int do_channel_state(struct store *store, const struct channel_change *change, struct err *err) MUST_CHECK;
 /* A worker's finding: it never lifts what an operator has set. */
 int do_channel_finding(struct store *store, const struct channel_change *change, struct err *err) MUST_CHECK;
+/* With its client, which is stopped: the channel's own state waits behind that. Or on without it. */
+int do_channel_stop(struct store *store, const struct channel_change *change, struct err *err) MUST_CHECK;
+int do_channel_go_on(struct store *store, const struct channel_change *change, struct err *err) MUST_CHECK;
+
+/* The client's state and that of its channels (client_state.c). */
+struct client_change {
+    int64_t client;
+    enum client_state state;
+    const char *reason;
+    const char *who;
+};
+int do_client_state(struct store *store, const struct client_change *change, struct err *err) MUST_CHECK;
+/* Workers found that Google refuses the client of this channel. */
+int do_client_refused(struct store *store, int64_t channel, const char *reason, const char *who,
+                      struct err *err) MUST_CHECK;
+/* It stays as it is until the transaction ends; ERR_INVALID where it is stopped. */
+int do_keep_active_client(struct store *store, int64_t client, struct err *err) MUST_CHECK;
+
 /* Holds the channel's jobs that it can't send: those whose worker died before it saw the channel's state.
  * Some of them, if others are at work here: the next claim comes by again. */
 int do_hold_stray_jobs(struct store *store, int64_t channel, const char *who, struct err *err) MUST_CHECK;
@@ -140,6 +159,14 @@ struct sign {
     int64_t tenant_id, channel_id, client_id;
     uint32_t count;
 };
+/* A channel (or a client) was stopped: an alarm that stays open until it goes on. */
+struct stop {
+    int64_t tenant_id, channel_id, client_id; /* one of the last two is 0 */
+    const char *message;
+    const char *who;
+};
+int do_raise_stop(struct store *store, const struct stop *stop, struct err *err) MUST_CHECK;
+int do_close_stop(struct store *store, const struct stop *stop, struct err *err) MUST_CHECK;
 /* Adds them to the tally, and raises an alarm where they are enough. Nobody else may be at the tenant's. */
 int do_count_sign(struct store *store, const struct sign *sign, const char *who, bool *ret_is_new,
                   struct err *err) MUST_CHECK;

@@ -12,7 +12,7 @@
     " j.fingerprint, j.title, j.metadata, j.idempotency_key, j.params_digest, j.cdn_url, j.size_bytes,"      \
     " u.last_byte_uploaded + 1, u.upload_attempts, j.waits, u.session_url is not null, u.finalizing,"        \
     " u.session_dead, j.cancel_wanted, j.lease_owner, j.lease_epoch, j.lease_until_ms, u.session_at_ms,"     \
-    " j.video_id, u.etag, j.error_reason, j.error_message"                                                   \
+    " j.video_id, u.etag, j.error_reason, j.error_message, h.state, h.state_reason"                          \
     " from job j join upload u on u.job_id = j.id join channel h on h.id = j.channel_id"                     \
     " join tenant t on t.id = j.tenant_id"
 
@@ -50,6 +50,7 @@ static void read_fixed_texts(const struct db_stmt *stmt, struct store_job *ret)
     copy_text(ret->etag, db_text(stmt, 34));
     copy_text(ret->error_reason, db_text(stmt, 35));
     copy_text(ret->error_message, db_text(stmt, 36));
+    copy_text(ret->channel_reason, db_text(stmt, 38));
 }
 
 static void read_owned_texts(const struct db_stmt *stmt, struct store_job *ret)
@@ -70,6 +71,8 @@ static int read_job(const struct db_stmt *stmt, struct store_job *ret, struct er
     if (!job_state_parse(db_text(stmt, 8), &ret->state) || !job_cause_parse(db_text(stmt, 9), &ret->cause))
         return err_set(err, ERR_STORE, "job %s has the unknown state %s %s", ret->id.text, db_text(stmt, 8),
                        db_text(stmt, 9));
+    if (!channel_state_parse(db_text(stmt, 37), &ret->channel_state))
+        ret->channel_state = CHANNEL_FROZEN; /* what cannot be read is not sent */
     read_owned_texts(stmt, ret);
     return 0;
 }

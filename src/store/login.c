@@ -73,7 +73,9 @@ static int check_login(struct store *store, const struct store_channel *channel,
     if (!channel->name[0] || !channel->yt_channel_id[0])
         return err_set(err, ERR_INVALID, "a channel needs a name and a YouTube channel id");
     struct store_client client;
-    int rc = store_client_get(store, channel->client_id, &client, err);
+    int rc = do_keep_active_client(store, channel->client_id, err);
+    if (rc == 0)
+        rc = store_client_get(store, channel->client_id, &client, err);
     if (rc == 0 && client.tenant_id != channel->tenant_id)
         return err_set(err, ERR_NOT_FOUND, "client %s belongs to another tenant", client.name);
     return rc < 0 ? rc : check_yt_channel_is_free(store, channel, err);
@@ -120,23 +122,19 @@ static int find_by_name(struct store *store, const struct store_channel *channel
     return rc < 0 ? rc : 0;
 }
 
-/* *ret_state: what the channel was before. */
-static int put_channel(struct store *store, struct store_channel *channel, enum channel_state *ret_state,
+/* *ret_old: what the channel was before. */
+static int put_channel(struct store *store, struct store_channel *channel, struct store_channel *ret_old,
                        struct err *err)
 {
     int64_t id;
     int rc = find_by_name(store, channel, &id, err);
-    *ret_state = CHANNEL_ACTIVE;
+    *ret_old = (struct store_channel){.state = CHANNEL_ACTIVE};
     if (rc < 0)
         return rc;
     if (id == 0)
         return insert_channel(store, channel, err);
-    struct store_channel old;
-    rc = store_channel_get(store, id, &old, err);
-    if (rc < 0)
-        return rc;
-    *ret_state = old.state;
-    return update_channel(store, &old, channel, err);
+    rc = store_channel_get(store, id, ret_old, err);
+    return rc < 0 ? rc : update_channel(store, ret_old, channel, err);
 }
 
 static int seal_token(struct store *store, struct store_login *login, struct err *err)
@@ -153,23 +151,29 @@ static int seal_token(struct store *store, struct store_login *login, struct err
     return rc < 0 ? rc : 0;
 }
 
+/* What lifts it: the login itself, or that it is another client's, which is not stopped. */
+static int let_go_on(struct store *store, const struct store_login *login, const struct store_channel *old,
+                     struct err *err)
+{
+    struct channel_change change = {
+        .channel = login->channel.id, .state = CHANNEL_ACTIVE, .reason = "new login", .who = login->who};
+    int rc = old->is_client_stopped ? do_channel_go_on(store, &change, err) : 0;
+    return rc < 0 || old->own_state != CHANNEL_AUTH ? rc : do_channel_state(store, &change, err);
+}
+
 static int do_login(struct store *store, struct store_login *login, struct err *err)
 {
-    enum channel_state state;
+    struct store_channel old;
     int rc = lock_tenant(store, login->channel.tenant_id, err);
     if (rc == 0)
         rc = check_login(store, &login->channel, err);
     if (rc == 0)
-        rc = put_channel(store, &login->channel, &state, err);
+        rc = put_channel(store, &login->channel, &old, err);
     if (rc == 0 && login->seal)
         rc = seal_token(store, login, err);
     if (rc == 0)
         rc = trail_channel(store, &login->channel, login->who, login->seal ? "login" : "imported", err);
-    if (rc < 0 || state != CHANNEL_AUTH)
-        return rc;
-    struct channel_change change = {
-        .channel = login->channel.id, .state = CHANNEL_ACTIVE, .reason = "new login", .who = login->who};
-    return do_channel_state(store, &change, err);
+    return rc < 0 ? rc : let_go_on(store, login, &old, err);
 }
 
 int store_channel_login(struct store *store, struct store_login *login, struct err *err)

@@ -13,6 +13,7 @@ _Static_assert(TAKEOVER_DELAY_MS == 5000, "job.claim_at_ms says 5000");
 #define TEXT_OF(value)              #value
 #define TEXT(value)                 TEXT_OF(value)
 #define STATE_IS(name, text, cause) "state = '" text "' or "
+#define STATE_IS_ONE(name, text)    "state = '" text "' or "
 #define CAUSE_IS(name, text)        "cause = '" text "' or "
 
 static const char people_sql[] =
@@ -257,6 +258,18 @@ static const char alarm_sql[] =
     "create unique index alarm_open on alarm (tenant_id, signal, channel_id, client_id)"
     " where closed_at_ms = 0;";
 
+/* Clients that are stopped, and what their channels were, and are again after that. */
+static const char client_state_sql[] =
+    "alter table client add column state text not null default 'active'"
+    " check (" CLIENT_STATE_TABLE(
+        STATE_IS_ONE) "1 = 0);"
+                      "alter table client add column state_reason text not null default '';"
+                      "alter table client add column state_at_ms bigint not null default 0;"
+                      /* '' : its client is not stopped */
+                      "alter table channel add column own_state text not null default '';"
+                      "alter table channel add column own_reason text not null default '';"
+                      "alter table channel add column own_until_ms bigint not null default 0;";
+
 static int fill_moves(struct db *db, struct err *err)
 {
     int rc = 0;
@@ -298,9 +311,15 @@ static int make_alarms(struct db *db, struct err *err)
     return db_script(db, alarm_sql, err);
 }
 
+static int make_client_states(struct db *db, struct err *err)
+{
+    return db_script(db, client_state_sql, err);
+}
+
 const struct migration schema_migrations[] = {
     {"first tables", make_tables, 1},
     {"alarms", make_alarms, 1},
     {"keys", schema_add_keys, 3},
+    {"states of clients", make_client_states, 3},
 };
 const int64_t schema_version = ARRAY_LEN(schema_migrations);

@@ -82,14 +82,17 @@ struct store_client {
     char auth_uri[512];
     char token_uri[512];
     char kind[16]; /* "installed" or "web" */
+    enum client_state state;
+    char state_reason[MESSAGE_SIZE];
+    int64_t state_at_ms; /* when that was set; 0: never */
     uint32_t uploads_per_day;
     uint32_t units_per_day;
     uint32_t channel_count;
 };
 
 /* The tenant is made if missing. An existing client of that name is replaced if its client_id is the same,
- * else ERR_EXISTS. The id must be known before the secret can be sealed, so: put with an empty secret, then
- * set it. */
+ * else ERR_EXISTS; one that Google had refused is active again. The id must be known before the secret can be
+ * sealed, so: put with an empty secret, then set it. */
 int store_client_put(struct store *store, struct store_client *client, const char *who,
                      struct err *err) MUST_CHECK; /* fills id, tenant_id; `who` is for the trail */
 int store_client_set_secret(struct store *store, int64_t client, struct blob sealed,
@@ -105,6 +108,13 @@ int store_client_find(struct store *store, const char *tenant, const char *name,
                       struct err *err) MUST_CHECK;
 int store_client_list(struct store *store, int (*row)(void *ctx, const struct store_client *client),
                       void *ctx, struct err *err) MUST_CHECK;
+/* Stops all channels of a client, or lets them go on, each as it was: in the same transaction as their jobs,
+ * as store_channel_set_state() does. What happens to a stopped client's channel meanwhile is kept for then.
+ * The trail and an alarm tell of it. */
+int store_client_set_state(struct store *store, int64_t client, enum client_state state, const char *reason,
+                           const char *who, struct err *err) MUST_CHECK;
+/* ERR_INVALID, saying why and what to do, unless it is active. */
+int store_client_check(const struct store_client *client, struct err *err) MUST_CHECK;
 /* ERR_EXISTS while channels use it. */
 int store_client_remove(struct store *store, int64_t client, const char *who, struct err *err) MUST_CHECK;
 /* Its jobs that are held for quota may be claimed again at once, in case there is more now. */
@@ -125,17 +135,20 @@ struct store_channel {
     char uploads_playlist[YT_CHANNEL_SIZE];
     enum channel_state state;
     char state_reason[MESSAGE_SIZE];
-    int64_t until_ms;         /* CHANNEL_LIMITED: 0 otherwise */
-    uint32_t uploads_per_day; /* of its own; 0: only its client's */
-    uint32_t places;          /* jobs that may be leased at once now (core/window.h) */
-    int64_t rest_until_ms;    /* places 0: until then; 0 otherwise */
+    int64_t until_ms;             /* CHANNEL_LIMITED: 0 otherwise */
+    bool is_client_stopped;       /* `state` is frozen and `state_reason` that of the client … */
+    enum channel_state own_state; /* … and this what it would be else */
+    uint32_t uploads_per_day;     /* of its own; 0: only its client's */
+    uint32_t places;              /* jobs that may be leased at once now (core/window.h) */
+    int64_t rest_until_ms;        /* places 0: until then; 0 otherwise */
     int64_t added_at_ms;
     bool has_token;
 };
 
-/* A new login: makes the channel, or updates it if its yt_channel_id is the same (else ERR_EXISTS: a channel
- * never changes to another YouTube channel), stores the token and, where it was held for want of one, makes
- * the channel active and its `channel_auth` jobs queued. All in one transaction. */
+/* A new login, of a client that is active: makes the channel, or updates it if its yt_channel_id is the same
+ * (else ERR_EXISTS: a channel never changes to another YouTube channel), stores the token and, where it was
+ * held for want of one, makes the channel active and its `channel_auth` jobs queued. All in one transaction.
+ */
 struct store_login {
     struct store_channel
         channel; /* tenant_id, client_id, name, yt_channel_id, title, uploads_playlist; fills id */
@@ -227,6 +240,8 @@ struct store_job {
     uint32_t upload_attempts, waits;
     bool has_session, finalizing, session_dead, cancel_wanted;
     char lease_owner[NAME_SIZE];
+    enum channel_state channel_state;
+    char channel_reason[MESSAGE_SIZE]; /* why the channel is in that state */
     int64_t lease_epoch, lease_until_ms, session_at_ms;
     char video_id[VIDEO_ID_SIZE], etag[ETAG_SIZE];
     char error_reason[REASON_SIZE], error_message[MESSAGE_SIZE];
@@ -455,7 +470,7 @@ struct store_alarm {
     int64_t since_ms, last_at_ms;
     int64_t closed_at_ms;       /* 0: open */
     char message[MESSAGE_SIZE]; /* for people */
-    char reaction[32];          /* "notified", "channel frozen" */
+    char reaction[32];          /* "notified", "channel frozen", "jobs held" */
 };
 
 /* Counts what the trail got since somebody looked, for every tenant for which nobody did in the last

@@ -181,15 +181,20 @@ static int write_channel_finding(const struct write_batch *batch, const struct o
                                     .state = write->channel,
                                     .until_ms = write->channel_until_ms,
                                     .reason = write->note.message,
-                                    .who = batch->worker};
+                                    .who = batch->worker,
+                                    .is_to_be_told = !misuse_is_told(&(struct misuse_line){
+                                        .what = write->note.what, .reason = write->note.reason})};
     return write->set_channel ? do_channel_finding(batch->store, &change, err) : 0;
 }
 
 static int write_client_finding(const struct write_batch *batch, const struct one_write *one, struct err *err)
 {
     const struct job_write *write = one->item->write;
-    if (write->spent == BUCKET_NONE)
-        return 0;
+    int rc = 0;
+    if (write->client_is_refused)
+        rc = do_client_refused(batch->store, one->row.channel_id, write->note.message, batch->worker, err);
+    if (rc < 0 || write->spent == BUCKET_NONE)
+        return rc;
     return do_note_spent(batch->store, batch->worker, one->row.channel_id, write, err);
 }
 

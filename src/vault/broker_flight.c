@@ -281,10 +281,14 @@ static void refresh(struct flight *flight, const struct secret *client_secret, c
     yt_build_refresh(flight->client.client_id, client_secret->data, token->data, &form);
     int code = post_form(flight->child, flight->client.token_uri, &form, refresh_ended, flight, &err);
     buf_wipe(&form);
-    if (code != 0) {
+    if (code == 0)
+        return;
+    bool is_of_client = code == ERR_INVALID; /* its token_uri; else it is this process that cannot */
+    if (is_of_client)
         gate_refused(flight->gate, flight->secret_row, clock_mono_ms(), err.message);
-        flight_land(flight, TOKEN_CLIENT, err.message, 0, -1);
-    }
+    else
+        gate_failed(flight->gate, clock_mono_ms(), -1);
+    flight_land(flight, is_of_client ? TOKEN_CLIENT : TOKEN_TRANSIENT, err.message, 0, -1);
 }
 
 /* ---- the start ---- */
@@ -295,6 +299,16 @@ int flight_load_channel(struct flight *flight, struct err *err)
     if (code == 0 && flight->channel.tenant_id != flight->entry->tenant_id)
         return err_set(err, ERR_NOT_FOUND, "the channel belongs to another tenant");
     return code;
+}
+
+/* What a refusal of the client is remembered for (broker_gate.c): its secret, until somebody has set the
+ * client's state. That is the worker, which stops it; and then whoever lets it go on. */
+static void know_client(struct flight *flight)
+{
+    unsigned char text[ROW_DIGEST_BYTES + sizeof(flight->client.state_at_ms)];
+    memcpy(text, flight->secret_row, ROW_DIGEST_BYTES);
+    memcpy(text + ROW_DIGEST_BYTES, &flight->client.state_at_ms, sizeof(flight->client.state_at_ms));
+    vault_sha256(text, sizeof(text), flight->secret_row);
 }
 
 static int load(struct flight *flight, struct secret *ret_client_secret, struct secret *ret_token,
@@ -310,6 +324,8 @@ static int load(struct flight *flight, struct secret *ret_client_secret, struct 
         code = store_client_get(store, flight->channel.client_id, &flight->client, err);
     if (code == 0)
         code = open_client_secret(flight->child, &flight->client, ret_client_secret, flight->secret_row, err);
+    if (code == 0)
+        know_client(flight);
     return code;
 }
 

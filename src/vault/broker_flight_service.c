@@ -82,6 +82,8 @@ static void service_answered(void *ctx, const struct service_reply *reply)
         gate_passed(flight->gate);
     if (token->result == TOKEN_OK)
         take_reply(flight, reply);
+    else if (token->result == TOKEN_CLIENT) /* the one behind the service, which is none of our clients */
+        flight_land(flight, TOKEN_FROZEN, token->message, reply->http_status, -1);
     else
         flight_land(flight, token->result, token->message, reply->http_status, token->retry_after_ms);
 }

@@ -308,7 +308,7 @@ static int find_client(struct login *login, const char *tenant, int64_t client_i
     int code = store_client_get(login->child->store, client_id, &login->client, err);
     if (code == 0 && strcmp(login->client.tenant, tenant) != 0)
         return err_set(err, ERR_NOT_FOUND, "tenant %s has no such client", tenant);
-    return code;
+    return code != 0 ? code : store_client_check(&login->client, err);
 }
 
 int login_prepare(struct login *login, const struct message *ask, struct err *err)

@@ -106,6 +106,8 @@ static int take_file(struct login *login, const struct message *ask, struct err 
     if (code == 0)
         code = choose_client(login, ask->fields[LOGIN_TENANT].text, file, err);
     if (code == 0)
+        code = store_client_check(&login->client, err);
+    if (code == 0)
         secret_set(&login->refresh, file->refresh_token, strlen(file->refresh_token));
     return code;
 }

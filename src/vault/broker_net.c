@@ -77,13 +77,6 @@ struct whose_ask {
     void *ctx;
 };
 
-/* The client's own fault is told apart from the channel's: it concerns every channel of the client. */
-static bool is_of_client(const char *reason)
-{
-    return !strcmp(reason, "accessNotConfigured") || !strcmp(reason, "keyInvalid") ||
-           !strcmp(reason, "keyExpired");
-}
-
 /* A refusal of channels.list with a token that is minutes old at most; core's table says what it means. */
 static enum token_result whose_refusal(const struct yt_http *http)
 {
@@ -95,9 +88,11 @@ static enum token_result whose_refusal(const struct yt_http *http)
         return TOKEN_SCOPE;
     case VERDICT_REFRESH:
         return TOKEN_REVOKED;
+    case VERDICT_CLIENT:
+        return TOKEN_CLIENT;
     case VERDICT_CHANNEL_FROZEN:
     case VERDICT_FAIL:
-        return is_of_client(reply.reason) ? TOKEN_CLIENT : TOKEN_FROZEN;
+        return TOKEN_FROZEN;
     case VERDICT_RETRY:
     case VERDICT_QUERY:
     case VERDICT_GONE:

@@ -3,6 +3,7 @@
  * already, was the login refused for good? Only then a new flight (broker_flight.c).
  */
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -19,6 +20,7 @@ enum {
     WAIT_MS_MAX = 25000, /* of a request for a flight; the parent waits longer */
     SPARE_MS = 30000,    /* a token with less life than this is not handed out */
     UNUSED_MS = 3600000,
+    FROZEN_MS = 300000, /* it is a person who lifts that */
 };
 
 struct token_waiter {
@@ -308,7 +310,16 @@ static bool check_tenant(struct tokens *tokens, const struct message *ask)
     return false;
 }
 
-/* Answers where the lease does not hold, or cannot be looked up. */
+/* Whoever froze the channel, or its client, wants nothing to be done with its login, whatever is in the
+ * cache. The worker gives the job back, or sees it at its next renewal. */
+static void refuse_frozen(struct tokens *tokens, const struct message *ask, const struct store_job *job)
+{
+    char message[MESSAGE_SIZE * 2];
+    snprintf(message, sizeof(message), "channel %s is frozen: %s", job->channel, job->channel_reason);
+    answer_without(tokens, ask->id, TOKEN_TRANSIENT, FROZEN_MS, message);
+}
+
+/* Answers where the lease does not hold, or cannot be looked up, and where nothing may be handed out. */
 static bool check_lease(struct tokens *tokens, const struct message *ask)
 {
     struct store *store = tokens->child->store;
@@ -316,15 +327,18 @@ static bool check_lease(struct tokens *tokens, const struct message *ask)
     struct store_job job;
     int64_t now_wall_ms = 0;
     int code = store_now(store, &now_wall_ms, &err);
-    bool is_ours = false;
+    bool is_ours = false, is_frozen = false;
     if (code == 0)
         code = store_job_find(store, ask->fields[ASK_JOB].text, &job, &err);
     if (code == 0) {
         is_ours = is_leased(&job, ask, now_wall_ms);
+        is_frozen = is_ours && job.channel_state == CHANNEL_FROZEN;
+        if (is_frozen)
+            refuse_frozen(tokens, ask, &job);
         store_job_release(&job);
     }
     if (is_ours)
-        return true;
+        return !is_frozen;
     if (code == 0 || code == ERR_NOT_FOUND || code == ERR_USAGE || code == ERR_INVALID)
         refuse_without_lease(tokens, ask);
     else

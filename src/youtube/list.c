@@ -41,6 +41,7 @@ static int channels_error_code(const struct reply *reply)
     case VERDICT_REFRESH:
     case VERDICT_CHANNEL_AUTH:
     case VERDICT_CHANNEL_FROZEN:
+    case VERDICT_CLIENT:
         return ERR_AUTH;
     case VERDICT_FAIL:
         return reply->status == 403 ? ERR_AUTH : ERR_IO;

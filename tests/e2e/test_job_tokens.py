@@ -119,11 +119,63 @@ def test_k04_a_refused_client_stops_all_its_refreshes(world):
     assert [standing(home, job) for job in jobs] == ["held channel_frozen"] * 3
     assert len(world.emulator.journal(op="token")) - before <= 3
     assert world.emulator.journal(op="start") == []
+    assert home.ok("client", "list", "--json").json["state"] == "refused"
+    assert "sluice client unfreeze default" in home.job(jobs[0])["why"]
+    alarm, = home.ok("alarm", "list", "--json").objects
+    assert (alarm["signal"], alarm["client"], alarm["channel"]) == ("client_stopped", "default", None)
     world.emulator.ctl("faults", method="DELETE")
-    for name in home.channels:
-        home.ok("channel", "resume", name)
+    home.ok("worker", "--drain")  # nobody asks before it is mended
+    assert len(world.emulator.journal(op="token")) - before <= 3
+    home.ok("client", "import", world.emulator.client_secret)
     home.ok("worker", "--drain")
     assert [standing(home, job) for job in jobs] == ["completed"] * 3
+    assert home.ok("alarm", "list", "--json").objects == []
+
+
+def test_k04_a_project_without_youtube_stops_its_client(world):
+    home = world.home("one", "two")
+    jobs = add(home, "one", "two")
+    world.emulator.faults({"on": "start", "do": "return-403", "reason": "accessNotConfigured", "every": 1})
+    home.ok("worker", "--drain")
+    assert [standing(home, job) for job in jobs] == ["held channel_frozen"] * 2
+    assert len(world.emulator.journal(op="start")) <= 2
+    world.emulator.ctl("faults", method="DELETE")
+    assert home.ok("client", "unfreeze", "default").line == "default: active"
+    home.ok("worker", "--drain")
+    assert [standing(home, job) for job in jobs] == ["completed"] * 2
+
+
+# ---- a client that an operator freezes
+
+
+def test_a_frozen_client_gets_no_token_and_its_jobs_go_on_afterwards(world):
+    home = world.home("one", "two", limit_rate="100K")
+    job, = add(home, "one")
+    worker = home.start_worker()
+    until(lambda: world.emulator.journal(op="put"), worker.log)
+    assert home.ok("client", "freeze", "default", "--reason", "stolen laptop").line == "default: frozen"
+    until(lambda: standing(home, job) == "held channel_frozen", worker.log)
+    assert worker.stop()[0] == 0 and home.job(job)["has_session"]
+    later = add(home, "one", "two")
+    before = len(world.emulator.journal(op="token"))
+    for one in [job, *later]:
+        assert standing(home, one) == "held channel_frozen"
+        assert "stolen laptop" in home.job(one)["why"] and "sluice client unfreeze default" in home.job(one)["why"]
+    assert "stolen laptop" in home.ok("status").out and "frozen" in home.ok("client", "list").out
+    assert "unfreeze default" in home.fails(3, "channel", "unfreeze", "one").err
+    with world.consent:
+        refused, _ = home.login("two", home.channels["two"])
+    assert refused.rc == 3 and "client unfreeze default" in refused.err
+    home.ok("worker", "--drain")
+    assert len(world.emulator.journal(op="token")) == before
+    assert [event["to"] for event in home.audit() if event["what"] == "client state set"] == ["frozen"]
+    assert home.ok("alarm", "list", "--json", "--all").objects == []
+    home.configure(limit_rate=0)
+    home.ok("client", "unfreeze", "default")
+    assert "is not frozen" in home.fails(3, "client", "unfreeze", "default").err
+    home.ok("worker", "--drain")
+    assert [standing(home, one) for one in [job, *later]] == ["completed"] * 3
+    assert len(world.emulator.journal(op="start")) == 3
 
 
 @pytest.mark.parametrize("do", [
@@ -218,7 +270,7 @@ def test_k08_one_refresh_for_many_jobs(world):
 
 
 def test_k09_the_token_of_another_channel_sends_nothing(world):
-    home = world.home()
+    home = world.home(watch_every_ms=0)  # whoever looks for misuse freezes the channel
     job, = add(home, "main")
     alter(home, "update channel set yt_channel_id = ?", world.new_channel())
     home.ok("worker", "--drain")

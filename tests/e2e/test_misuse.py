@@ -130,7 +130,7 @@ def test_too_many_of_a_line(world, signal, line, reaction, state):
     assert state_of(home) == state
 
 
-def test_work_faults_and_a_revoked_login_raise_none(world):
+def test_work_faults_and_a_revoked_login_raise_none_but_its_own(world):
     home = watched(world, "main", "other")
     jobs = [add(home, name) for name in ["main"] * 6 + ["other"] * 6]
     world.emulator.faults({"on": "put", "do": "return-503", "every": 5}, {"on": "token", "do": "oauth-error-invalid_grant",
@@ -141,7 +141,7 @@ def test_work_faults_and_a_revoked_login_raise_none(world):
     worker = home.start_worker()
     until(was_looked_through(home), worker.log)
     worker.stop()
-    assert alarms(home, "--all") == []
+    assert [(alarm["signal"], alarm["channel"]) for alarm in alarms(home, "--all")] == [("channel_stopped", "other")]
 
 
 def test_a_frozen_channel_is_a_persons(world):

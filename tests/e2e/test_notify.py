@@ -11,6 +11,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import oracles  # noqa: E402
+import postgres  # noqa: E402
 from job_fixtures import *  # noqa: E402, F403
 from sluice import until  # noqa: E402
 
@@ -51,9 +52,15 @@ def hook():
         thread.join()
 
 
-def told(world, hook):
+@pytest.fixture(scope="module")
+def cluster():
+    with postgres.Cluster() as cluster:
+        yield cluster
+
+
+def told(world, hook, *names, **settings):
     """A home whose alarms are told to the hook."""
-    home = world.home(watch_every_ms="100ms", request_timeout_ms="1s", allow_plain_loopback="yes")
+    home = world.home(*names, watch_every_ms="100ms", request_timeout_ms="1s", allow_plain_loopback="yes", **settings)
     key = home.file("hook.key", 1)
     key.write_bytes(KEY + b"\n")
     key.chmod(0o400)
@@ -97,6 +104,59 @@ def test_an_alarm_is_told_once_and_signed(world, hook):
     assert (said["signal"], said["client"], said["count"]) == ("token_scopes", "", 1)
     worker.stop()
     assert len(hook.got) == 1
+
+
+def revoke(world, home, name="gone"):
+    world.emulator.ctl("revoke", {"channel": home.channels[name]})
+    world.emulator.ctl("expire", {})
+
+
+def log_in(world, home, name):
+    with world.consent:
+        assert home.login(name, home.channels[name])[0].rc == 0
+
+
+def k03_one_notice_an_event(world, hook, home, workers):
+    """A login is revoked, and again after a new one: twice a notice, however many jobs and workers meet it."""
+    def add(name):
+        return home.ok("add", home.file(f"{name}-{len(home.accepted)}.mp4", SIZE), "--channel", name).line
+
+    def logs():
+        return "\n".join(worker.log() for worker in workers)
+
+    def is_told():
+        closed = {alarm["id"] for alarm in home.ok("alarm", "list", "--all", "--json").objects}
+        return {json.loads(body)["id"] for _, _, body in hook.got} == closed
+
+    for event in (1, 2):
+        revoke(world, home)
+        jobs = [add("gone") for _ in range(4)]
+        good = add("good")
+        until(lambda: all(standing(home, job) == "held channel_auth" for job in jobs), logs)
+        until(lambda: standing(home, good) == "completed", logs)
+        until(lambda: len(hook.got) >= event and is_told(), logs)
+        log_in(world, home, "gone")
+        until(lambda: all(standing(home, job) == "completed" for job in jobs), logs)
+        assert home.ok("alarm", "list", "--json").objects == []
+    for worker in workers:
+        worker.stop()
+    assert len(hook.got) == 2
+    said = [json.loads(body) for _, _, body in hook.got]
+    assert len({one["id"] for one in said}) == 2
+    for one in said:
+        assert (one["signal"], one["channel"], one["reaction"], one["count"]) == ("channel_stopped", "gone", "jobs held", 1)
+        assert one["message"].startswith("channel_auth: ")
+
+
+def test_k03_one_notice_for_a_revoked_login(world, hook):
+    home = told(world, hook, "gone", "good")
+    k03_one_notice_an_event(world, hook, home, [home.start_worker()])
+
+
+@pytest.mark.skipif(not postgres.available(), reason="PostgreSQL is not there")
+def test_k03_one_notice_of_several_workers(world, hook, cluster):
+    home = told(world, hook, "gone", "good", store=cluster.new_database(), per_channel=0)
+    k03_one_notice_an_event(world, hook, home, [home.start_worker("--concurrency", "2") for _ in range(3)])
 
 
 @pytest.mark.parametrize("status", [500, 302])

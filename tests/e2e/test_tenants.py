@@ -258,7 +258,7 @@ def test_what_each_login_may_do_at_all(site):
         assert may(kind, "update", "client", "token_uri") == (kind == "broker")
         for privilege in ("update", "delete", "truncate"):
             assert not may(kind, privilege, "event")
-        assert may(kind, "update", "alarm", "closed_at_ms") == (kind == "operator")
+        assert may(kind, "update", "alarm", "closed_at_ms") == (kind in ("operator", "broker"))
         assert not may(kind, "delete", "alarm") and may(kind, "select", "event", "message") == (kind == "operator")
         for privilege in ("select", "insert", "update", "delete", "truncate"):
             assert not may(kind, privilege, "tenant_member")
@@ -272,6 +272,15 @@ def test_what_each_login_may_do_at_all(site):
     owners = site.database.sql("select distinct pg_get_userbyid(relowner) from pg_class"
                                " where relnamespace = 'sluice'::regnamespace")
     assert owners == site.database.prefix + "owner"
+
+
+def test_a_broker_closes_no_alarm_of_misuse(site):
+    fill(site)
+    database = site.database
+    database.sql("insert into alarm (tenant_id, channel_id, client_id, signal, severity, count, since_ms, last_at_ms,"
+                 " message, reaction) select tenant_id, id, 0, 'channel_stopped', 'warning', 1, 0, 0, '', '' from channel")
+    for signal, closed in (("refusals", 0), ("channel_stopped", 1)):
+        assert affected(database, f"update alarm set closed_at_ms = 1 where signal = '{signal}'", "a_broker") == closed
 
 
 @pytest.mark.parametrize("setting", ["set role {0}a_broker", "set session authorization {0}b_worker",

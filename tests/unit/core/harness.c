@@ -69,6 +69,8 @@ static void append_state(char *text, const struct job_write *write)
         append(text, " release");
     if (write->set_channel)
         append(text, " channel %s", channel_state_text(write->channel));
+    if (write->client_is_refused)
+        append(text, " client refused");
 }
 
 static void append_upload(char *text, const struct job_write *write)

@@ -91,7 +91,7 @@ static void h07_unauthorized_asks_for_a_fresh_token(void **state)
     ASSERT_ROWS(rows, VERDICT_REFRESH);
 }
 
-static void h08_an_unusable_channel_or_client_is_frozen(void **state)
+static void h08_an_unusable_channel_is_frozen(void **state)
 {
     (void)state;
     static const struct row rows[] = {{401, "youtubeSignupRequired"},
@@ -104,11 +104,15 @@ static void h08_an_unusable_channel_or_client_is_frozen(void **state)
                                       {403, "accountDelegationForbidden"},
                                       {403, "cmsUserAccountNotFound"},
                                       {403, "insufficientCapabilities"},
-                                      {404, "contentOwnerAccountNotFound"},
-                                      {403, "accessNotConfigured"},
-                                      {400, "keyInvalid"},
-                                      {400, "keyExpired"}};
+                                      {404, "contentOwnerAccountNotFound"}};
     ASSERT_ROWS(rows, VERDICT_CHANNEL_FROZEN);
+}
+
+static void k04_an_unusable_project_is_its_clients_affair(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {{403, "accessNotConfigured"}, {400, "keyInvalid"}, {400, "keyExpired"}};
+    ASSERT_ROWS(rows, VERDICT_CLIENT);
 }
 
 static void h08_too_small_scopes_need_a_new_login(void **state)
@@ -200,7 +204,8 @@ int main(void)
         cmocka_unit_test(h05_day_limit_is_told_by_the_message),
         cmocka_unit_test(h06_the_channels_cap_is_told_by_the_reason),
         cmocka_unit_test(h07_unauthorized_asks_for_a_fresh_token),
-        cmocka_unit_test(h08_an_unusable_channel_or_client_is_frozen),
+        cmocka_unit_test(h08_an_unusable_channel_is_frozen),
+        cmocka_unit_test(k04_an_unusable_project_is_its_clients_affair),
         cmocka_unit_test(h08_too_small_scopes_need_a_new_login),
         cmocka_unit_test(h09_only_in_a_session_404_and_410_mean_that_it_is_gone),
         cmocka_unit_test(h11_a_wrong_job_fails),

@@ -103,6 +103,16 @@ static void h08_suspended_or_closed_holds_the_channel_and_fails_no_job(void **st
     }
 }
 
+static void k04_an_unusable_project_stops_its_client(void **state)
+{
+    (void)state;
+    struct harness *h = harness_at_start();
+    answer(h, reply_reason(403, "accessNotConfigured"));
+    assert_outcome(h, JOB_HELD, CAUSE_CHANNEL_FROZEN, 0, 0);
+    assert_true(h->write.client_is_refused && !h->write.set_channel);
+    harness_free(h);
+}
+
 static void h08_insufficient_permissions_need_a_login(void **state)
 {
     (void)state;
@@ -348,6 +358,7 @@ int main(void)
         cmocka_unit_test(h07_and_after_the_last_byte_it_is_reconciled),
         cmocka_unit_test(h07_a_refused_start_needs_a_login),
         cmocka_unit_test(h08_suspended_or_closed_holds_the_channel_and_fails_no_job),
+        cmocka_unit_test(k04_an_unusable_project_stops_its_client),
         cmocka_unit_test(h08_insufficient_permissions_need_a_login),
         cmocka_unit_test(h09_a_dead_unfinished_session_is_replaced_from_byte_zero),
         cmocka_unit_test(h09_sessions_that_die_at_once_do_not_spend_the_day),

@@ -84,12 +84,12 @@ static void k03_a_revoked_login_holds_the_channel(void **state)
     }
 }
 
-static void k04_a_refused_client_freezes_and_asks_no_more(void **state)
+static void k04_a_refused_client_is_stopped_and_asked_no_more(void **state)
 {
     (void)state;
     struct harness *h = at_token();
     answer_token(h, TOKEN_CLIENT);
-    EXPECT(h, "store -> held channel_frozen release channel frozen (client refused)");
+    EXPECT(h, "store -> held channel_frozen release client refused (client refused)");
     harness_free(h);
 }
 
@@ -291,7 +291,7 @@ int main(void)
         cmocka_unit_test(k01_a_token_that_ends_is_replaced_between_chunks),
         cmocka_unit_test(k02_a_token_endpoint_that_is_away_is_waited_for),
         cmocka_unit_test(k03_a_revoked_login_holds_the_channel),
-        cmocka_unit_test(k04_a_refused_client_freezes_and_asks_no_more),
+        cmocka_unit_test(k04_a_refused_client_is_stopped_and_asked_no_more),
         cmocka_unit_test(k05_a_token_that_has_ended_already_is_no_loop),
         cmocka_unit_test(k07_a_missing_scope_needs_a_login_and_names_it),
         cmocka_unit_test(k09_a_token_of_another_channel_sends_no_byte),

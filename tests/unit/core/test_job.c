@@ -92,6 +92,17 @@ static void a_channels_state_gives_its_jobs_their_cause(void **state)
     assert_int_equal(channel_state_cause(CHANNEL_FROZEN), CAUSE_CHANNEL_FROZEN);
 }
 
+static void a_clients_states_have_their_words(void **state)
+{
+    (void)state;
+    enum client_state found;
+    for (int i = 0; i < CLIENT_STATE_COUNT; i++) {
+        assert_true(client_state_parse(client_state_text((enum client_state)i), &found));
+        assert_int_equal(found, i);
+    }
+    assert_false(client_state_parse("thawed", &found));
+}
+
 /* The table of docs/lifecycle.md: `| from \ to | queued | … |`, then one row a state with `yes` or `-`. */
 static int read_row(const char *line, char cells[][32], int max)
 {
@@ -144,6 +155,7 @@ int main(void)
         cmocka_unit_test(other_words_are_no_states_and_no_causes),
         cmocka_unit_test(three_states_are_terminal_and_two_causes_pass_with_time),
         cmocka_unit_test(a_channels_state_gives_its_jobs_their_cause),
+        cmocka_unit_test(a_clients_states_have_their_words),
         cmocka_unit_test(the_table_of_the_documentation_is_this_one),
     };
     return RUN_UNIT_TESTS(tests);

@@ -62,6 +62,21 @@ static void other_lines_count_where_they_say_so(void **state)
     assert_int_equal(signal_of("failed", "quotaExceeded", true), -1);
 }
 
+static bool is_told(const char *what, const char *reason)
+{
+    return misuse_is_told(&(struct misuse_line){.what = what, .reason = reason});
+}
+
+static void what_has_an_alarm_of_its_own_is_not_told_twice(void **state)
+{
+    (void)state;
+    assert_true(is_told("token refused", token_result_text(TOKEN_SCOPE)));
+    assert_true(is_told("token refused", token_result_text(TOKEN_WRONG_CHANNEL)));
+    assert_false(is_told("token refused", token_result_text(TOKEN_REVOKED)));
+    assert_false(is_told("token refused", token_result_text(TOKEN_CLIENT)));
+    assert_false(is_told("refused", "channelSuspended"));
+}
+
 /* Lines one after another; returns how many there were when it became an alarm. */
 static int64_t lines_to_alarm(enum misuse_signal signal, struct misuse_tally *tally, int64_t now_ms)
 {
@@ -153,6 +168,7 @@ int main(void)
         cmocka_unit_test(names_are_read_as_they_are_told),
         cmocka_unit_test(each_refusal_of_a_token_counts_for_its_signal),
         cmocka_unit_test(other_lines_count_where_they_say_so),
+        cmocka_unit_test(what_has_an_alarm_of_its_own_is_not_told_twice),
         cmocka_unit_test(a_window_is_an_alarm_from_its_threshold_on),
         cmocka_unit_test(what_is_spread_over_windows_is_none),
         cmocka_unit_test(a_clock_that_goes_back_begins_a_new_window),

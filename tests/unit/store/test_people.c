@@ -292,6 +292,32 @@ static void the_trail_is_append_only(void **state)
     assert_int_equal(count_events(fix, NULL, NULL), events);
 }
 
+/* The database refuses what would mix tenants, whoever writes it. */
+static void what_refers_to_a_channel_is_of_its_tenant(void **state)
+{
+    struct fixture *fix = *state;
+    char message[256];
+    int64_t ours = make_channel(fix, "a", "ours"), theirs = make_channel(fix, "b", "theirs");
+    char sql[512];
+    (void)ours;
+    const char *attempts[] = {
+        "insert into job (id, tenant_id, channel_id, state, size_bytes, added_at_ms, changed_at_ms, "
+        "storage_path,"
+        " fingerprint, title, idempotency_key, params_digest, metadata)"
+        " select 'X', t.id, %lld, 'queued', 1, 0, 0, '', '', '', '', '', '' from tenant t where t.name = 'a'",
+        "update channel set client_id = (select client_id from channel where id = %lld) where name = 'ours'",
+        "update token set tenant_id = (select id from tenant where name = 'a') where channel_id = %lld",
+        "insert into quota (client_id, channel_id, bucket, pacific_day, tenant_id, used)"
+        " select client_id, 0, 'units', 9, (select id from tenant where name = 'a'), 1 from channel where id "
+        "= %lld",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(attempts); i++) {
+        snprintf(sql, sizeof(sql), attempts[i], (long long)theirs);
+        if (run_sql(fix, sql, message) == 0)
+            fail_msg("done: %s", sql);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -310,6 +336,7 @@ int main(void)
         TEST(a_worker_is_seen_and_gone),
         TEST(an_event_finds_its_owner),
         TEST(the_trail_is_append_only),
+        TEST(what_refers_to_a_channel_is_of_its_tenant),
     };
     return RUN_UNIT_TESTS(tests);
 }
