@@ -114,6 +114,7 @@ enum open_result {
     OPEN_OK,
     OPEN_CORRUPT,   /* the sealed session URL does not open (K10) */
     OPEN_TRANSIENT, /* the broker is not there just now (X06) */
+    OPEN_ELSEWHERE, /* it opens, and leads to another host than api_root (P10) */
 };
 
 /* ---- events ---- */

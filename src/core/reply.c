@@ -108,6 +108,9 @@ void reply_on_opened(struct engine *engine, struct slot *slot, enum open_result 
     } else if (result == OPEN_CORRUPT) {
         settle_hold(slot, CAUSE_CORRUPT, "sessionDoesNotOpen",
                     "the stored session URL does not open: wrong key, or the row was changed");
+    } else if (result == OPEN_ELSEWHERE) {
+        settle_hold(slot, CAUSE_CORRUPT, "sessionElsewhere",
+                    "the session was opened at another host than api_root: set that back, or cancel the job");
     } else {
         struct audit_note note = note_make("session not opened", "brokerUnavailable", "");
         retry_without_blame(engine, slot, &note, -1);

@@ -172,7 +172,9 @@ static void on_opened(void *ctx, enum open_result result, const char *url)
         return;
     struct event event = event_make(EVENT_OPENED, task->slot, op);
     event.opened.result = result;
-    if (result == OPEN_OK)
+    if (result == OPEN_OK && yt_check_session(url, task->worker->settings->api_root, NULL) != 0)
+        event.opened.result = OPEN_ELSEWHERE;
+    else if (result == OPEN_OK)
         secret_set(&task->session_url, url, strlen(url));
     answer(task->worker, &event);
 }

@@ -126,17 +126,23 @@ static bool is_google(const struct origin *origin)
             strcmp(origin->host, "youtube.googleapis.com") == 0);
 }
 
-static int check_location(const char *url, const char *api_root, struct err *err)
+int yt_check_session(const char *url, const char *api_root, struct err *err)
 {
     struct origin root, origin;
     if (yt_origin_parse(api_root, &root, err) < 0)
         return err_wrap(err, "api_root");
-    if (yt_origin_parse(url, &origin, err) < 0)
-        return err_wrap(err, "refused Location");
+    int code = yt_origin_parse(url, &origin, err);
+    if (code < 0)
+        return code;
     if (!yt_origin_is_same(&origin, &root) && !(is_google(&root) && is_google(&origin)))
-        return err_set(err, ERR_INVALID, "refused Location: %s://%s:%u is not the API's own origin",
+        return err_set(err, ERR_INVALID, "%s://%s:%u is not the API's own origin",
                        origin.is_https ? "https" : "http", origin.host, origin.port);
     return 0;
+}
+
+static int check_location(const char *url, const char *api_root, struct err *err)
+{
+    return yt_check_session(url, api_root, err) < 0 ? err_wrap(err, "refused Location") : 0;
 }
 
 int yt_location(const struct yt_http *http, const char *api_root, struct buf *ret_url, struct err *err)

@@ -102,6 +102,9 @@ void yt_parse_upload_reply(const struct yt_http *http, const struct yt_expected 
  * Returns 1 taken, 0 absent, -1 refused with the reason in err (host only). Two Location headers are refused.
  */
 int yt_location(const struct yt_http *http, const char *api_root, struct buf *ret_url, struct err *err);
+/* Whether a session's URL may be sent an access token, as yt_location() asks; ERR_INVALID with the host only.
+ * For one that was stored: api_root may be another one by now. */
+int yt_check_session(const char *url, const char *api_root, struct err *err);
 /* The raw uploader id header (a secret: it holds the upload_id), for the keyed digest; false if absent. */
 bool yt_uploader_id(const struct yt_http *http, struct buf *ret);
 /* ERR_INVALID unless api_root is https, or http to a loopback address where allow_plain. */

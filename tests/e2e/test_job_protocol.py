@@ -154,6 +154,18 @@ def test_p10_the_right_address_without_tls_is_refused(world):
     assert "upload_id" not in str(run.job["error_message"])
 
 
+def test_p10_a_stored_session_is_used_at_the_host_of_api_root_alone(world):
+    """Whoever changes api_root does not send the new one's tokens to the old one."""
+    run = world.run({"on": "put", "do": "return-503", "nth": 2, "retry_after": 300})
+    assert run.standing == "waiting"
+    sent = len(run.on_session())
+    run.home.configure(api_root=world.emulator.url.replace("127.0.0.1", "localhost"))
+    assert run.retry().standing == "held corrupt" and run.job["error_reason"] == "sessionElsewhere"
+    assert len(run.on_session()) == sent
+    run.home.configure(api_root=world.emulator.url)
+    assert run.retry().standing == "completed" and len(run.sessions()) == 1
+
+
 @pytest.mark.parametrize("on, nth", [("put", 2), ("query", 1)])
 def test_p11_a_session_that_moves_is_followed_and_stored(world, on, nth):
     first = [{"on": "put", "do": "return-503", "nth": 2}] if on == "query" else []

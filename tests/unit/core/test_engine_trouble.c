@@ -158,6 +158,21 @@ static void k10_a_sealed_session_that_does_not_open_holds_and_opens_no_other(voi
     harness_free(h);
 }
 
+static void p10_a_stored_session_at_another_host_is_not_used(void **state)
+{
+    (void)state;
+    struct harness *h = harness_new();
+    struct job_claim claim = claim_with_session(1000, 0);
+    harness_claim(h, &claim);
+    answer_token(h, TOKEN_OK);
+    harness_skip(h);
+    answer_opened(h, OPEN_ELSEWHERE);
+    assert_outcome(h, JOB_HELD, CAUSE_CORRUPT, 0, 0);
+    assert_string_equal(h->write.note.reason, "sessionElsewhere");
+    assert_false(h->write.clear_session);
+    harness_free(h);
+}
+
 static void x06_a_broker_that_is_away_is_waited_for(void **state)
 {
     (void)state;
@@ -297,6 +312,7 @@ int main(void)
         cmocka_unit_test(k09_a_token_of_another_channel_sends_no_byte),
         cmocka_unit_test(k10_a_sealed_token_that_does_not_open_holds_corrupt),
         cmocka_unit_test(k10_a_sealed_session_that_does_not_open_holds_and_opens_no_other),
+        cmocka_unit_test(p10_a_stored_session_at_another_host_is_not_used),
         cmocka_unit_test(x06_a_broker_that_is_away_is_waited_for),
         cmocka_unit_test(f01_a_missing_source_is_held),
         cmocka_unit_test(f03_an_unreadable_source_is_waited_for_then_held),
