@@ -63,16 +63,22 @@ static void build_beginning_guards(struct buf *sql)
 }
 
 /* Lines go only through event_removal, and only those that are old and of jobs at their end: audit archive
- * writes their ids there. It is done with the owner's rights; whose lines, the policies tell by the login. */
+ * writes their ids there. It is done with the owner's rights; whose lines, the policies tell by the login,
+ * which a line names then. */
 static void build_removal(struct buf *sql)
 {
     buf_printf(
         sql,
         "create function remove_events() returns trigger language plpgsql security definer as $go$\n"
         "begin\n"
-        "  delete from event e where e.id = any (string_to_array(new.ids, ',')::bigint[])\n"
+        "  with gone as (delete from event e where e.id = any (string_to_array(new.ids, ',')::bigint[])\n"
         "    and e.at_ms < now_ms() - %lld and (e.job_id = '' or exists (select from job j\n"
-        "      where j.id = e.job_id and j.state in ('completed', 'failed', 'cancelled')));\n"
+        "      where j.id = e.job_id and j.state in ('completed', 'failed', 'cancelled')))\n"
+        "    returning e.id, e.tenant_id)\n"
+        "  insert into event (at_ms, tenant_id, who, what, message)\n"
+        "    select now_ms(), g.tenant_id, 'login:' || session_user, 'lines removed',\n"
+        "      format('%%s lines from id %%s to %%s', count(*), min(g.id), max(g.id))\n"
+        "    from gone g group by g.tenant_id;\n"
         "  delete from event_removal;\n"
         "  return null;\n"
         "end $go$;\n"

@@ -2,6 +2,8 @@
  * What the database itself refuses, whatever program writes to it: moves that the lifecycle does not know,
  * another channel for a job, changes to the audit trail.
  */
+#include <stdio.h>
+
 #include "base/buf.h"
 #include "core/job.h"
 #include "store/db.h"
@@ -34,16 +36,24 @@ static void build_refusal(struct buf *sql, const char *name, const char *when, c
                message);
 }
 
-/* The one way for lines to go, and only for those that are old and of jobs at their end. */
+/* The one way for lines to go, and only for those that are old and of jobs at their end. It leaves a line. */
 static void build_removal(struct buf *sql)
 {
-    buf_printf(sql,
-               "create trigger event_removal_act after insert on event_removal\nbegin\n"
-               "delete from event where id in (select value from json_each('[' || new.ids || ']'))"
-               " and at_ms < now_ms() - %lld and (job_id = '' or exists (select 1 from job j"
-               " where j.id = event.job_id and j.state in ('completed', 'failed', 'cancelled')));\n"
-               "delete from event_removal;\nend;\n",
-               (long long)EVENT_KEPT_MS);
+    static const char which[] =
+        "from event where id in (select value from json_each('[' || new.ids || ']'))"
+        " and at_ms < now_ms() - %lld and (job_id = '' or exists (select 1 from job j"
+        " where j.id = event.job_id and j.state in ('completed', 'failed', 'cancelled')))";
+    char lines[512];
+    snprintf(lines, sizeof(lines), which, (long long)EVENT_KEPT_MS);
+    buf_printf(
+        sql,
+        "create trigger event_removal_act after insert on event_removal\nbegin\n"
+        "insert into event (at_ms, tenant_id, who, what, message) select now_ms(), tenant_id, 'sqlite',"
+        " 'lines removed', count(*) || ' lines from id ' || min(id) || ' to ' || max(id) %s"
+        " group by tenant_id;\n"
+        "delete %s;\n"
+        "delete from event_removal;\nend;\n",
+        lines, lines);
 }
 
 void db_sqlite_build_guards(struct buf *sql)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import pathlib
+import re
 import shutil
 import sqlite3
 import sys
@@ -60,7 +61,10 @@ def test_old_lines_move_to_a_file(home):
     assert told["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert path.stat().st_mode & 0o777 == 0o600 and not path.with_suffix(".jsonl.part").exists()
     left = home.audit()
+    removals = [line for line in left if line["what"] == "lines removed"]
+    left = [line for line in left if line not in removals]
     notes = [line for line in left if line["what"] == "audit archived"]
+    assert sum(int(line["message"].split()[0]) for line in removals) == 1203
     assert [line for line in left if line not in notes] == [line for line in trail if line not in old]
     assert sum(int(note["message"].split()[0]) for note in notes) == 1203
     assert all(told["sha256"] in note["message"] and "old.jsonl" in note["message"] for note in notes)
@@ -159,6 +163,15 @@ def test_on_postgres_by_an_operator_of_one_tenant(cluster, world):
     assert {json.loads(line)["tenant"] for line in path.read_text().splitlines()} == {"mine"}
     assert database.sql("select count(*) from event where what = 'long ago'") == "700"
     assert archive(office, office.home / "rest.jsonl")["removed"] == 700
+    database.sql((OLD % ("", 3)).replace(", 1, 1,", ", (select id from tenant where name = 'mine'), 0,"))
+    ids = database.sql("select string_agg(id::text, ',') from event where what = 'long ago'")
+    for login in ("op_other", "op_mine"):  # past `audit archive`: the database tells of it
+        database.sql(f"insert into event_removal (ids) values ('{ids}')", login)
+    assert database.sql("select count(*) from event where what = 'long ago'") == "0"
+    told = database.sql("select who || ' ' || message from event where what = 'lines removed' order by id desc limit 1")
+    assert re.match("login:\\w*op_mine 3 lines from id ", told)
+    assert database.sql("select count(*) from event e join tenant t on t.id = e.tenant_id"
+                        " where t.name = 'mine' and who like '%op_other'") == "0"
     for statement in ("delete from event", "update event set what = ''", "truncate event"):
         with pytest.raises(RuntimeError, match="permission denied"):
             database.sql(statement, "op_mine")
