@@ -181,6 +181,13 @@ static void answer_upload(struct worker *worker, const struct action *action)
     reply->video.title = reply->video.size = reply->video.privacy = MATCH_YES;
 }
 
+static void answer_token(struct worker *worker, const struct action *action)
+{
+    struct event *event = push(worker, EVENT_TOKEN, action);
+    event->token.result = TOKEN_OK;
+    snprintf(event->token.id, sizeof(event->token.id), "%032x", action->slot);
+}
+
 static void carry_out(struct worker *worker, const struct action *action)
 {
     switch ((int)action->type) {
@@ -195,7 +202,7 @@ static void carry_out(struct worker *worker, const struct action *action)
         push(worker, EVENT_SOURCE, action)->source.result = SOURCE_OK;
         break;
     case ACTION_TOKEN:
-        push(worker, EVENT_TOKEN, action)->token.result = TOKEN_OK;
+        answer_token(worker, action);
         break;
     case ACTION_OPEN_SESSION:
         push(worker, EVENT_OPENED, action)->opened.result = OPEN_OK;

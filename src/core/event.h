@@ -166,6 +166,7 @@ struct event {
             char message[MESSAGE_SIZE];
             int64_t retry_after_ms;     /* -1: none */
             int64_t expires_at_mono_ms; /* 0: not known */
+            char id[TOKEN_ID_SIZE];     /* OK: tells it from others in the trail; no secret */
         } token;
         struct {
             enum open_result result;

@@ -5,6 +5,7 @@
 #ifndef CORE_JOB_H
 #define CORE_JOB_H
 
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -103,6 +104,8 @@ bool client_state_parse(const char *text, enum client_state *ret);
 
 /* Quota buckets of a client [quota]: calls of videos.insert, and units of everything else. */
 enum quota_bucket { BUCKET_NONE, BUCKET_UPLOADS, BUCKET_UNITS };
+/* How lines of the trail tell a charge: the amount, quota_bucket_text(). */
+#define CHARGED_FORMAT "%" PRIu32 " charged of the day's %s"
 const char *quota_bucket_text(enum quota_bucket bucket);
 
 /* What a worker gets when it claims a job: everything the engine needs, copied. */

@@ -23,6 +23,7 @@
 #define MESSAGE_SIZE    256 /* a message for people, cut */
 #define DIGEST_SIZE     16  /* XXH3-128 */
 #define REQUEST_ID_SIZE 33  /* keyed digest of the uploader id, hexadecimal */
+#define TOKEN_ID_SIZE   33  /* keyed digest of an access token, hexadecimal */
 
 /* ---- what comes from outside ---- */
 #define CDN_URL_LEN_MAX     4096

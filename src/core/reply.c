@@ -48,6 +48,8 @@ void reply_on_token(struct engine *engine, struct slot *slot, const struct event
     case TOKEN_OK:
         slot->has_token = true;
         slot->token_end_mono_ms = event->token.expires_at_mono_ms;
+        memcpy(slot->token_id, event->token.id, sizeof(slot->token_id));
+        slot->token_untold = true;
         slot->token_is_fresh = slot->want_fresh_token;
         slot->want_fresh_token = false;
         break;

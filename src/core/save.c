@@ -105,6 +105,8 @@ static void saved(struct engine *engine, struct slot *slot)
     case STORE_RESERVE:
         slot->reserved = true;
         break;
+    case STORE_TOKEN:
+        break;
     case STORE_SESSION:
         session_saved(slot);
         break;

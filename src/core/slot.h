@@ -15,6 +15,7 @@
 /* What an answered ACTION_STORE was for. */
 enum store_use {
     STORE_RESERVE,  /* quota for the next start or look */
+    STORE_TOKEN,    /* the line that says which token goes on with a session */
     STORE_SESSION,  /* the sealed session URL, before the first byte */
     STORE_FINALIZE, /* before a PUT that can complete the upload */
     STORE_DEAD,     /* the session is proven dead */
@@ -48,7 +49,9 @@ struct slot {
     bool cdn_checked;
     bool has_token;
     int64_t token_end_mono_ms; /* 0: not known */
-    bool token_is_fresh;       /* refreshed after a 401, and no success since */
+    char token_id[TOKEN_ID_SIZE];
+    bool token_untold;   /* no line of the trail has named it */
+    bool token_is_fresh; /* refreshed after a 401, and no success since */
     bool want_fresh_token;
     bool want_probe;           /* 401 with a fresh token: is it the token or the session? */
     bool session_open;         /* the shell holds the plain session URL */

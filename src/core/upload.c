@@ -38,6 +38,22 @@ static void charge(struct engine *engine, struct job_write *write, enum quota_bu
     write->pacific_day = pacific_day(engine->now.wall_ms);
 }
 
+/* What is charged, and the token that is about to be used: a year later the trail must tell both. */
+static void tell_charge(struct job_write *write)
+{
+    size_t len = strlen(write->note.message);
+    snprintf(write->note.message + len, sizeof(write->note.message) - len, "%s" CHARGED_FORMAT,
+             len ? ", " : "", write->charge_amount, quota_bucket_text(write->charge));
+}
+
+static void tell_token(struct slot *slot, struct job_write *write)
+{
+    size_t len = strlen(write->note.message);
+    snprintf(write->note.message + len, sizeof(write->note.message) - len, "%stoken %s", len ? ", " : "",
+             slot->token_id);
+    slot->token_untold = false;
+}
+
 /* The soft limit keeps the last part of the day's uploads for raised priority; a small limit is not cut to
  * nothing. */
 static uint32_t uploads_limit(const struct engine *engine, const struct slot *slot)
@@ -56,16 +72,27 @@ static void reserve_start(struct engine *engine, struct slot *slot)
     write.charge_channel_limit = slot->job.channel_uploads_per_day;
     write.count_attempt = true;
     write.note = note_make("attempt started", "", "");
-    snprintf(write.note.message, sizeof(write.note.message), "%" PRIu32 " charged of the day's %s",
-             write.charge_amount, quota_bucket_text(write.charge));
+    tell_charge(&write);
+    tell_token(slot, &write);
     save_begin(engine, slot, STORE_RESERVE, &write);
 }
 
-static void reserve_look(struct engine *engine, struct slot *slot, uint32_t units)
+static void reserve_look(struct engine *engine, struct slot *slot, const char *calls, uint32_t units)
 {
     struct job_write write = save_write(slot);
     charge(engine, &write, BUCKET_UNITS, units, 0);
+    write.note = note_make("look started", "", calls);
+    tell_charge(&write);
+    tell_token(slot, &write);
     save_begin(engine, slot, STORE_RESERVE, &write);
+}
+
+static void save_token(struct engine *engine, struct slot *slot)
+{
+    struct job_write write = save_write(slot);
+    write.note = note_make("token taken", "", "");
+    tell_token(slot, &write);
+    save_begin(engine, slot, STORE_TOKEN, &write);
 }
 
 /* ---- single steps; each ends with one main action under way ---- */
@@ -160,8 +187,10 @@ static void save_video(struct engine *engine, struct slot *slot)
     write.confirmed_bytes = slot->job.size_bytes;
     write.chunks = slot->digests;
     write.note = note_make("video exists", "", slot->job.video_id);
-    if (engine->config.check_video)
+    if (engine->config.check_video) {
         charge(engine, &write, BUCKET_UNITS, 1, 0);
+        tell_charge(&write);
+    }
     slot->digests.count = 0;
     slot->progress_unsaved = false;
     save_begin(engine, slot, STORE_VIDEO, &write);
@@ -202,7 +231,9 @@ static void next_after_video(struct engine *engine, struct slot *slot)
     else if (!slot->has_token)
         ask_token(engine, slot);
     else if (!slot->reserved)
-        reserve_look(engine, slot, 1);
+        reserve_look(engine, slot, "videos.list", 1);
+    else if (slot->token_untold)
+        save_token(engine, slot);
     else
         check_video(engine, slot);
 }
@@ -211,7 +242,7 @@ static void next_after_video(struct engine *engine, struct slot *slot)
 static void next_reconcile(struct engine *engine, struct slot *slot)
 {
     if (!slot->reserved)
-        reserve_look(engine, slot, LOOK_UNITS);
+        reserve_look(engine, slot, "playlistItems.list and videos.list", LOOK_UNITS);
     else
         list_uploads(engine, slot);
 }
@@ -234,7 +265,7 @@ static void next_in_session(struct engine *engine, struct slot *slot)
     if (!slot->session_open)
         slot_start(engine, slot, ACTION_OPEN_SESSION);
     else if (slot->want_probe && !slot->reserved)
-        reserve_look(engine, slot, 1);
+        reserve_look(engine, slot, "channels.list", 1);
     else if (slot->want_probe)
         probe_token(engine, slot);
     else if (slot->in_doubt || slot->job.confirmed_bytes == slot->job.size_bytes)
@@ -271,6 +302,13 @@ static void next_cancel(struct engine *engine, struct slot *slot)
     }
 }
 
+/* What is reserved is told with its token; only what goes on without a reservation of its own is not. */
+static bool must_tell_token(const struct slot *slot)
+{
+    bool goes_on = slot->session_open && !slot->want_probe;
+    return slot->has_token && slot->token_untold && (slot->reserved || goes_on);
+}
+
 static void next_facts(struct engine *engine, struct slot *slot)
 {
     if (slot->token_end_mono_ms && engine->now.mono_ms >= slot->token_end_mono_ms)
@@ -279,6 +317,8 @@ static void next_facts(struct engine *engine, struct slot *slot)
         next_after_video(engine, slot);
     else if (slot->session_unsaved)
         save_session(engine, slot);
+    else if (must_tell_token(slot))
+        save_token(engine, slot);
     else if (slot->job.cancel_wanted)
         next_cancel(engine, slot);
     else if (!slot->has_token)

@@ -105,18 +105,29 @@ int do_recheck_quota_holds(struct store *store, int64_t client, struct err *err)
     return rc < 0 ? rc : 0;
 }
 
-static int do_quota_charge(struct store *store, struct account *account, uint32_t amount, struct err *err)
+static int do_quota_charge(struct store *store, const struct store_charge *charge, struct err *err)
 {
-    int rc = lock_client(store, account, err);
-    return rc < 0 ? rc : add_used(store, account, amount, err);
+    struct account account = {.client_id = charge->client_id,
+                              .channel_id = charge->channel_id,
+                              .bucket = BUCKET_UNITS,
+                              .pacific_day = charge->pacific_day};
+    struct audit_note note = {.http_status = 0};
+    int rc = lock_client(store, &account, err);
+    if (rc == 0)
+        rc = add_used(store, &account, charge->units, err);
+    snprintf(note.message, sizeof(note.message), "%s, " CHARGED_FORMAT, charge->calls, charge->units,
+             quota_bucket_text(account.bucket));
+    struct trail trail = {.tenant_id = account.tenant_id,
+                          .channel_id = account.channel_id,
+                          .who = charge->who,
+                          .what = "look started",
+                          .note = &note};
+    return rc < 0 ? rc : do_trail(store, &trail, NULL, err);
 }
 
-int store_quota_charge(struct store *store, int64_t client, int64_t channel, enum quota_bucket bucket,
-                       int32_t pacific_day, uint32_t amount, struct err *err)
+int store_quota_charge(struct store *store, const struct store_charge *charge, struct err *err)
 {
-    struct account account = {
-        .client_id = client, .channel_id = channel, .bucket = bucket, .pacific_day = pacific_day};
-    return STEP(store, err, do_quota_charge(store, &account, amount, err));
+    return STEP(store, err, do_quota_charge(store, charge, err));
 }
 
 /* ---- looking ---- */

@@ -413,9 +413,14 @@ int store_quota_list(struct store *store, int32_t pacific_day,
                      int (*row)(void *ctx, const struct store_quota *quota), void *ctx,
                      struct err *err) MUST_CHECK;
 
-/* Counts units spent outside of a job's own writes (the broker's channels.list). Never refuses. */
-int store_quota_charge(struct store *store, int64_t client, int64_t channel, enum quota_bucket bucket,
-                       int32_t pacific_day, uint32_t amount, struct err *err) MUST_CHECK;
+/* Units spent outside of a job's own writes (the broker's channels.list). Never refused. */
+struct store_charge {
+    int64_t client_id, channel_id; /* channel_id 0: not known */
+    int32_t pacific_day;
+    uint32_t units;
+    const char *who, *calls; /* for the trail */
+};
+int store_quota_charge(struct store *store, const struct store_charge *charge, struct err *err) MUST_CHECK;
 
 struct store_worker {
     char name[NAME_SIZE], region[NAME_SIZE];

@@ -23,8 +23,17 @@ static bool is_refusal(enum token_result result)
     return result != TOKEN_OK && result != TOKEN_TRANSIENT;
 }
 
+/* As the worker names it where it is used. */
+static void digest_token(const struct flight *flight, char ret[sizeof("token ") + VAULT_DIGEST_SIZE])
+{
+    char digest[VAULT_DIGEST_SIZE];
+    vault_digest(flight->child->digest_key, flight->access.data, flight->access.len, digest);
+    snprintf(ret, sizeof("token ") + VAULT_DIGEST_SIZE, "token %s", digest);
+}
+
 static void tell(const struct flight *flight, enum token_result result, const char *message, int http_status)
 {
+    char token[sizeof("token ") + VAULT_DIGEST_SIZE] = "";
     struct audit audit = {.channel = &flight->channel,
                           .what = is_refusal(result) ? "token refused" : "token refreshed",
                           .reason = is_refusal(result) ? token_result_text(result) : "",
@@ -35,6 +44,10 @@ static void tell(const struct flight *flight, enum token_result result, const ch
                              : LOG_WARN,
         "token", F_STR("tenant", flight->channel.tenant), F_STR("channel", flight->channel.name),
         F_STR("result", token_result_text(result)), F_STR("message", message[0] ? message : NULL));
+    if (result == TOKEN_OK) {
+        digest_token(flight, token);
+        audit.message = token;
+    }
     /* A failure that passes is not a line of the trail: there would be thousands. */
     if (result != TOKEN_TRANSIENT && flight->channel.id)
         audit_write(flight->child, &audit);
@@ -58,6 +71,9 @@ void flight_land(struct flight *flight, enum token_result result, const char *me
 {
     if (result != TOKEN_OK || !flight->is_shared)
         tell(flight, result, message, http_status);
+    /* After its line: whoever takes a shared token over finds in the trail where it came from. */
+    if (flight->has_turn && result == TOKEN_OK)
+        share_end(flight);
     if (flight->has_turn)
         share_fail(flight, pause_of_all_ms(flight, result, retry_after_ms));
     struct landing landing = {.result = result,
@@ -97,8 +113,6 @@ static void land_verified(struct flight *flight)
     struct token_entry *entry = flight->entry;
     entry->is_verified = true;
     memcpy(entry->verified, flight->login, sizeof(entry->verified));
-    if (flight->has_turn)
-        share_end(flight);
     flight_land(flight, TOKEN_OK, "", 0, -1);
 }
 

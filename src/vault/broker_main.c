@@ -164,13 +164,11 @@ static int configure(struct child *child, const struct message *config, struct e
 
 static void greet(struct child *child, const struct message *config)
 {
-    unsigned char digest_key[VAULT_DIGEST_KEY_SIZE];
     struct message_out out;
-    vault_digest_key(vault_ring_current(child->ring), digest_key);
+    vault_digest_key(vault_ring_current(child->ring), child->digest_key);
     message_start(&out, MESSAGE_HELLO, config->id);
-    message_put_bytes(&out, digest_key, sizeof(digest_key));
+    message_put_bytes(&out, child->digest_key, sizeof(child->digest_key));
     child_answer(child, &out);
-    secret_wipe(digest_key, sizeof(digest_key));
     if (!secret_memory_is_locked())
         LOG(LOG_WARN, "secrets may be swapped out: raise RLIMIT_MEMLOCK");
 }

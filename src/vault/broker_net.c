@@ -133,8 +133,13 @@ static void whose_ended(void *ctx, const struct http_reply *reply)
 
 static int charge_whose(struct child *child, int64_t client_id, int64_t channel_id, struct err *err)
 {
-    return store_quota_charge(child->store, client_id, channel_id, BUCKET_UNITS, pacific_day(clock_wall_ms()),
-                              1, err);
+    struct store_charge charge = {.client_id = client_id,
+                                  .channel_id = channel_id,
+                                  .pacific_day = pacific_day(clock_wall_ms()),
+                                  .units = 1,
+                                  .who = "broker",
+                                  .calls = "channels.list"};
+    return store_quota_charge(child->store, &charge, err);
 }
 
 void count_whose(struct child *child, int64_t client_id, int64_t channel_id)

@@ -52,6 +52,7 @@ struct child {
     char owner[NAME_SIZE];  /* in whose name a turn to refresh is taken: the same after a restart */
     struct link *link;      /* NULL: the parent is gone */
     struct vault_ring *ring;
+    unsigned char digest_key[VAULT_DIGEST_KEY_SIZE]; /* the parent has the same */
     struct tenant_keys *keys;
     struct store *store;
     struct http *http;

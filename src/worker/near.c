@@ -139,6 +139,13 @@ void near_abort(struct task *task, uint64_t op)
     answer(task->worker, &event);
 }
 
+static void take_token(struct task *task, const char *access_token, char ret_id[TOKEN_ID_SIZE])
+{
+    size_t len = strlen(access_token);
+    secret_set(&task->access_token, access_token, len);
+    vault_digest(broker_digest_key(task->worker->broker), access_token, len, ret_id);
+}
+
 static void on_token(void *ctx, const struct broker_token *token)
 {
     struct asked *asked = ctx;
@@ -152,7 +159,7 @@ static void on_token(void *ctx, const struct broker_token *token)
     event.token.expires_at_mono_ms = token->expires_at_mono_ms;
     snprintf(event.token.message, sizeof(event.token.message), "%s", token->message ? token->message : "");
     if (token->result == TOKEN_OK)
-        secret_set(&task->access_token, token->access_token, strlen(token->access_token));
+        take_token(task, token->access_token, event.token.id);
     answer(task->worker, &event);
 }
 

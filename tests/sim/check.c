@@ -27,6 +27,23 @@ void check_put(struct world *world, const struct due *due, uint32_t job)
         broken(world, "%s: the last byte of another content leaves", row->id.text);
 }
 
+/* The trail names each token before it is used, and whatever was charged. */
+void check_told(struct world *world, const struct action *action, const struct sim_slot *slot)
+{
+    const struct model_job *row = &world->jobs[slot->job];
+    bool stale = row->lease_epoch != action->lease_epoch;
+    const char *told = strstr(row->told, "token ");
+    if (!stale && (!told || strcmp(told + strlen("token "), slot->token_id) != 0))
+        broken(world, "%s: %s with token %s, but the trail has \"%s\"", row->id.text,
+               action_text(action->type), slot->token_id, row->told);
+}
+
+void check_charge_told(struct world *world, const struct job_write *write)
+{
+    if (write->charge != BUCKET_NONE && !strstr(write->note.message, " charged of the day's "))
+        broken(world, "%s: a charge that the trail does not tell", write->id.text);
+}
+
 void check_move(struct world *world, const struct model_job *job, enum job_state to)
 {
     if (!job_move_is_allowed(job->state, to))

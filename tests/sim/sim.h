@@ -99,6 +99,7 @@ struct model_job {
     int64_t session_at_ms, reconcile_from_ms;
     uint32_t reconcile_looks, check_looks, waits;
     char video_id[VIDEO_ID_SIZE];
+    char told[MESSAGE_SIZE]; /* the last line of the trail that names a token */
     /* the source */
     uint32_t version; /* 0 as added; another: it was overwritten */
     bool twin;        /* same size and title as the job before it */
@@ -141,6 +142,7 @@ struct sim_slot {
     uint32_t session; /* the plain session: 0 none */
     uint32_t version_seen;
     uint64_t current_op;
+    char token_id[TOKEN_ID_SIZE]; /* the last one it was given */
 };
 
 struct worker {
@@ -240,6 +242,8 @@ void people_heal(struct world *world);
 /* check.c */
 void check_fence(struct world *world, const struct job_write *write, int64_t epoch, enum write_result result);
 void check_put(struct world *world, const struct due *due, uint32_t job);
+void check_told(struct world *world, const struct action *action, const struct sim_slot *slot);
+void check_charge_told(struct world *world, const struct job_write *write);
 void check_move(struct world *world, const struct model_job *job, enum job_state to);
 void check_video(struct world *world, const struct video *video);
 void check_confirmed(struct world *world, const struct model_job *job);

@@ -298,6 +298,9 @@ enum write_result store_write_model(struct world *world, const struct job_write 
     window_learn(&world->channels[job->channel].window, write->feedback, wall_now(world));
     apply_session(world, job, write, session);
     apply_counts(job, write);
+    check_charge_told(world, write);
+    if (strstr(write->note.message, "token "))
+        memcpy(job->told, write->note.message, sizeof(job->told));
     apply_state(world, job, write);
     return WRITE_OK;
 }

@@ -1,5 +1,6 @@
 /* The shell of the model: carries out actions with delays, loses what the seed says, dies and comes back. It
  * decides nothing. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -301,6 +302,10 @@ static void token(struct world *world, struct worker *worker, const struct actio
         due->event.token.result = TOKEN_TRANSIENT;
     else
         due->event.token.result = channel->revoked ? TOKEN_REVOKED : TOKEN_OK;
+    char *id = worker->slots[action->slot].token_id;
+    snprintf(id, TOKEN_ID_SIZE, "%u.%u.%llu", worker->index, worker->incarnation,
+             (unsigned long long)action->op);
+    memcpy(due->event.token.id, id, TOKEN_ID_SIZE);
 }
 
 /* ---- YouTube ---- */
@@ -421,6 +426,7 @@ static void request(struct world *world, struct worker *worker, const struct act
     world->jobs[slot->job].requests++;
     world->jobs[slot->job].bytes_sent += body_bytes(action);
     slot->current_op = action->op;
+    check_told(world, action, slot);
     bool changed = action->type == ACTION_PUT && world->jobs[slot->job].version != slot->version_seen;
     if (changed && action->put.completes) {
         answer_broken(world, worker, action, TRANSPORT_SOURCE_CHANGED, 0);

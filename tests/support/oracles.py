@@ -14,6 +14,7 @@ import itertools
 import json
 import os
 import pathlib
+import re
 import sqlite3
 
 import postgres
@@ -46,6 +47,8 @@ def judge(emulator, sluices, faults=True, ledger=True):
             judge_state(job)
             judge_moves(job, trails[job["id"]])
             judge_video(sluice, job, videos)
+        if ledger:
+            judge_tokens(sluice)
         judge_offsets(emulator, sluice, [job for job in jobs if job["has_session"] and job["state"] not in TERMINAL])
     judge_isolation(emulator)
     if ledger:
@@ -145,15 +148,36 @@ def judge_isolation(emulator):
 
 
 def judge_ledger(emulator, sluices):
-    """I8: what the stores have counted is never less than what was charged."""
+    """I8: what the stores have counted is never less than what was charged, and the trail has a line for each charge."""
+    told = {sluice: charges_of_trail(sluice) for sluice in sluices}
     for bucket in ("uploads", "units"):
+        for sluice in sluices:
+            own = sum(row["used"] - row["drift"] for row in ledger(sluice) if row["bucket"] == bucket)
+            assert told[sluice][bucket] == own, f"{bucket}: {told[sluice][bucket]} in the trail, {own} in the ledger"
         counted = sum(row["used"] for sluice in sluices for row in ledger(sluice) if row["bucket"] == bucket)
         charged = sum(project[bucket]["charged"] for project in emulator.ctl("quota"))
         assert counted >= charged, f"{bucket}: {counted} in the ledger, {charged} charged"
 
 
+def charges_of_trail(sluice):
+    charges = collections.Counter()
+    for event in sluice.audit():
+        for amount, bucket in re.findall(r"(\d+) charged of the day's (\w+)", event["message"] or ""):
+            charges[bucket] += int(amount)
+    return charges
+
+
+def judge_tokens(sluice):
+    """Each token that the trail says was used has a line that says where it came from."""
+    named = collections.defaultdict(set)
+    for event in sluice.audit():
+        for token in re.findall(r"\btoken ([0-9a-f]{32})\b", event["message"] or ""):
+            named[event["what"] == "token refreshed"].add((event["channel"], token))
+    assert named[False] <= named[True], (sluice, named[False] - named[True])
+
+
 def ledger(sluice):
-    return query(sluice, "select bucket, used from quota")
+    return query(sluice, "select bucket, used, drift from quota")
 
 
 def query(sluice, sql, *values):

@@ -24,7 +24,7 @@ struct harness *harness_new_with(const struct engine_config *config)
     h->wall_ms = HARNESS_WALL_MS;
     h->mono_ms = 1000000;
     h->entropy = 1;
-    h->renews = true;
+    h->renews = h->tells = true;
     harness_tick(h); /* the first claim */
     harness_skip(h);
     return h;
@@ -90,8 +90,15 @@ static void append_upload(char *text, const struct job_write *write)
                number(write->chunks.items[i].size_bytes));
 }
 
+static bool is_token_told(const struct job_write *write)
+{
+    return strcmp(write->note.what, "token taken") == 0;
+}
+
 static void append_counts(char *text, const struct job_write *write)
 {
+    if (is_token_told(write))
+        append(text, " %s", write->note.message);
     if (write->count_attempt)
         append(text, " attempt");
     if (write->set_waits)
@@ -179,6 +186,10 @@ static void answer_now(struct harness *h, const struct action *action)
         event.type = EVENT_CLAIMED;
         event.claimed.ok = true;
         h->claim_op = 0;
+    } else if (action->type == ACTION_STORE) {
+        event.type = EVENT_STORED;
+        event.stored.result = WRITE_OK;
+        h->slots[action->slot].telling.op = 0;
     } else {
         event.type = EVENT_RENEWED;
         event.renewed.cancel_wanted = h->cancel_wanted;
@@ -215,6 +226,11 @@ static void take_action(struct harness *h, const struct action *action)
             append_action(h, action);
         return;
     }
+    if (h->tells && action->type == ACTION_STORE && is_token_told(&action->write)) {
+        check_action(slot, action);
+        slot->telling = *action;
+        return;
+    }
     append_action(h, action);
     if (action->type == ACTION_ABORT) {
         assert_true(slot->main.op != 0 && action->op == slot->main.op);
@@ -241,6 +257,9 @@ static void answer_by_itself(struct harness *h)
 {
     if (h->claim_op)
         answer_now(h, &(struct action){.type = ACTION_CLAIM, .op = h->claim_op});
+    for (uint32_t i = 0; i < HARNESS_SLOTS; i++)
+        if (h->slots[i].telling.op)
+            answer_now(h, &h->slots[i].telling);
     for (uint32_t i = 0; i < HARNESS_SLOTS; i++)
         if (h->renews && h->slots[i].renewal.op)
             answer_now(h, &h->slots[i].renewal);
@@ -389,6 +408,7 @@ void answer_token(struct harness *h, enum token_result result)
     struct event event = answer_to(h, 0, ACTION_TOKEN, EVENT_TOKEN);
     event.token.result = result;
     event.token.retry_after_ms = -1;
+    snprintf(event.token.id, sizeof(event.token.id), "t%u", ++h->token_count);
     harness_event(h, &event);
 }
 

@@ -32,7 +32,7 @@ struct harness_slot {
     bool used;
     struct action main; /* the one that waits for its answer; op 0: none */
     struct action progress;
-    struct action renewal;
+    struct action renewal, telling;
     /* what is stored */
     bool has_session, finalizing;
     uint64_t stored_bytes;
@@ -43,12 +43,14 @@ struct harness {
     struct engine_config config;
     int64_t wall_ms, mono_ms;
     uint64_t entropy;
+    bool tells;  /* writes that only name a token in the trail are answered at once, and not expected */
     bool renews; /* renewals are answered at once, with what stands below */
     bool cancel_wanted;
     enum channel_state channel;
     uint64_t claim_op;
     uint32_t claim_count;
     uint32_t renew_count;
+    uint32_t token_count;
     struct harness_slot slots[HARNESS_SLOTS];
     struct job_write write; /* the last ACTION_STORE */
     struct action last;     /* the last action of a kind that has an op */

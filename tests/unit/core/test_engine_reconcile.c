@@ -15,6 +15,8 @@ static struct harness *at_look(const struct engine_config *config, uint32_t look
     answer_token(h, TOKEN_OK);
     answer_stored(h, WRITE_OK);
     EXPECT(h, "token", "store units+8", "list uploads");
+    assert_string_equal(h->write.note.message,
+                        "playlistItems.list and videos.list, 8 charged of the day's units, token t1");
     return h;
 }
 

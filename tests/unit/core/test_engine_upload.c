@@ -13,7 +13,7 @@ static void one_chunk_from_claim_to_completed(void **state)
     answer_source(h, SOURCE_OK);
     EXPECT(h, "store attempt uploads+1");
     assert_int_equal(h->write.charge_limit, 90);
-    assert_string_equal(h->write.note.message, "1 charged of the day's uploads");
+    assert_string_equal(h->write.note.message, "1 charged of the day's uploads, token t1");
     answer_stored(h, WRITE_OK);
     EXPECT(h, "start");
     answer(h, reply_location());
@@ -160,6 +160,7 @@ static void the_new_video_is_seen_at_youtube_before_completed(void **state)
     reach_put(h, 1000);
     answer(h, reply_video("abc"));
     EXPECT(h, "store -> finishing confirmed 1000 chunk 0+1000 video abc units+1");
+    assert_string_equal(h->write.note.message, "abc, 1 charged of the day's units");
     answer_stored(h, WRITE_OK);
     EXPECT(h, "check video abc");
     struct video_facts seen = facts_of("abc", MATCH_UNKNOWN, MATCH_UNKNOWN, MATCH_YES);
@@ -202,6 +203,35 @@ static void a_processing_failure_completes_with_a_warning(void **state)
 }
 
 /* ---- takeovers ---- */
+
+/* Whose token goes on with a session stands in the trail before it is used, once a token. */
+static void a_takeover_tells_its_token_first(void **state)
+{
+    (void)state;
+    struct harness *h = harness_new();
+    struct job_claim claim = claim_with_session(5 * CHUNK, CHUNK);
+    h->tells = false;
+    harness_claim(h, &claim);
+    answer_token(h, TOKEN_OK);
+    answer_opened(h, OPEN_OK);
+    EXPECT(h, "token", "open session", "store token t1");
+    answer_stored(h, WRITE_FAILED);
+    harness_wait(h, 2000);
+    EXPECT(h, "store token t1");
+    answer_stored(h, WRITE_OK);
+    EXPECT(h, "query");
+    answer(h, reply_of(401));
+    EXPECT(h, "token fresh");
+    answer_token(h, TOKEN_OK);
+    EXPECT(h, "store token t2");
+    answer_stored(h, WRITE_OK);
+    EXPECT(h, "query");
+    answer(h, reply_of(401));
+    EXPECT(h, "store units+1");
+    assert_string_equal(h->write.note.what, "look started");
+    assert_string_equal(h->write.note.message, "channels.list, 1 charged of the day's units, token t2");
+    harness_free(h);
+}
 
 static void a_takeover_asks_before_it_sends(void **state)
 {
@@ -321,6 +351,7 @@ int main(void)
         cmocka_unit_test(the_new_video_is_seen_at_youtube_before_completed),
         cmocka_unit_test(another_privacy_than_asked_completes_with_a_warning),
         cmocka_unit_test(a_processing_failure_completes_with_a_warning),
+        cmocka_unit_test(a_takeover_tells_its_token_first),
         cmocka_unit_test(a_takeover_asks_before_it_sends),
         cmocka_unit_test(a_takeover_finds_the_upload_done),
         cmocka_unit_test(a_takeover_after_the_video_only_checks_it),

@@ -353,6 +353,17 @@ uint32_t count_events(struct fixture *fix, const char *job, const char *what)
     return search.count;
 }
 
+int charge_units(struct store *store, int64_t client, int64_t channel, uint32_t units, struct err *err)
+{
+    struct store_charge charge = {.client_id = client,
+                                  .channel_id = channel,
+                                  .pacific_day = 5,
+                                  .units = units,
+                                  .who = "broker",
+                                  .calls = "channels.list"};
+    return store_quota_charge(store, &charge, err);
+}
+
 struct store_event last_event(struct fixture *fix, const char *job)
 {
     struct event_search search = {.what = NULL};

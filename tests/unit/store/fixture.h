@@ -83,6 +83,8 @@ struct store_channel get_channel(struct fixture *fix, int64_t channel);
 void set_channel(struct fixture *fix, int64_t channel, enum channel_state state, int64_t until_ms);
 /* Lines of the audit trail with this `what`; job NULL: all. */
 uint32_t count_events(struct fixture *fix, const char *job, const char *what);
+/* As a broker does that asks channels.list, on day 5. */
+int charge_units(struct store *store, int64_t client, int64_t channel, uint32_t units, struct err *err);
 struct store_event last_event(struct fixture *fix, const char *job);
 /* Straight at the tables, past the store: one number, or statements; run_sql returns 0 or not, and the
  * message without what only one engine puts before it. */

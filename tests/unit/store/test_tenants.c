@@ -41,7 +41,7 @@ static void make_theirs(struct fixture *fix, struct theirs *ret)
     write.chunks = (struct chunk_digests){.count = 1, .items[0].size_bytes = 500};
     must_write(fix, &write);
     ret->queued = add_job(fix, ret->channel, "QUEUED");
-    assert_ok(store_quota_charge(fix->store, ret->client, ret->channel, BUCKET_UNITS, 5, 1, &fix->err), fix);
+    assert_ok(charge_units(fix->store, ret->client, ret->channel, 1, &fix->err), fix);
     struct store_event drift = {.tenant = "b", .channel = "theirs", .who = "x", .what = "quota drift"};
     uint32_t raised;
     assert_ok(store_event_add(fix->store, &drift, &fix->err), fix);
@@ -344,7 +344,7 @@ CALL(quota_list)
 
 CALL(quota_charge)
 {
-    return store_quota_charge(STORE, b->client, b->channel, BUCKET_UNITS, 5, 1, ERR) == ERR_NOT_FOUND;
+    return charge_units(STORE, b->client, b->channel, 1, ERR) == ERR_NOT_FOUND;
 }
 
 CALL(event_add)

@@ -35,9 +35,35 @@ static void only_old_lines_of_finished_jobs_go(void **state)
     assert_ok(store_event_remove(fix->store, all, 200, &fix->err), fix);
     assert_int_equal(count_events(fix, ended.text, NULL), 0);
     assert_int_equal(count_events(fix, open.text, NULL), 1);
-    assert_int_equal(count_events(fix, NULL, NULL), 1);
+    assert_int_equal(count_events(fix, NULL, "lines removed"),
+                     1); /* whoever it was, the database tells of it */
+    struct store_event line = last_event(fix, NULL);
+    char said[64];
+    snprintf(said, sizeof(said), "%u lines from id ", people + 2);
+    assert_string_equal(line.what, "lines removed");
+    assert_memory_equal(line.message, said, strlen(said));
+    assert_string_equal(line.tenant, "t");
+    assert_true(line.who[0] && line.at_ms == fix->now_ms);
+    assert_int_equal(count_events(fix, NULL, NULL), 2);
     assert_ok(store_verify(fix->store, &fix->err), fix);
     assert_int_equal(number(fix, "select count(*) from event_removal"), 0);
+}
+
+static void units_outside_of_a_job_have_a_line(void **state)
+{
+    struct fixture *fix = *state;
+    int64_t channel = make_channel(fix, "t", "c");
+    int64_t client = get_channel(fix, channel).client_id;
+    assert_ok(charge_units(fix->store, client, channel, 3, &fix->err), fix);
+    struct store_event line = last_event(fix, NULL);
+    assert_string_equal(line.what, "look started");
+    assert_string_equal(line.message, "channels.list, 3 charged of the day's units");
+    assert_string_equal(line.who, "broker");
+    assert_string_equal(line.channel, "c");
+    /* Neither is there alone. */
+    assert_int_equal(charge_units(fix->store, 12345, channel, 3, &fix->err), ERR_NOT_FOUND);
+    assert_int_equal(count_events(fix, NULL, "look started"), 1);
+    assert_int_equal(number(fix, "select sum(used) from quota where bucket = 'units'"), 3);
 }
 
 static void the_trail_is_read_page_by_page(void **state)
@@ -88,6 +114,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(h16_what_others_said_is_stored_whatever_bytes_it_has),
         TEST(the_trail_is_read_page_by_page),
+        TEST(units_outside_of_a_job_have_a_line),
         TEST(only_old_lines_of_finished_jobs_go),
     };
     return RUN_UNIT_TESTS(tests);

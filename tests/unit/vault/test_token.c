@@ -24,7 +24,7 @@ static void a_leased_job_gets_its_channels_token(void **state)
     int64_t life_ms = got.expires_at_mono_ms - clock_mono_ms();
     assert_in_range(life_ms, 3500000, 3599000);
     assert_int_equal(atomic_load(&endpoint->presented), 0);
-    assert_int_equal(count_events(world, "token refreshed"), 1);
+    assert_int_equal(count_refreshed(world, got.access), 1);
 }
 
 static void a_token_is_kept_until_near_its_end(void **state)
@@ -467,6 +467,7 @@ static void k09_the_channel_is_asked_for_once_a_login_and_counted(void **state)
     struct store_channel channel = must_login(world, "main");
     struct job_claim job = leased_job(world, &channel);
     assert_int_equal(units_used(world), 1); /* the login's */
+    assert_int_equal(count_events(world, "look started"), 1);
     int before = atomic_load(&endpoint->channels_requests);
     for (int i = 0; i < 3; i++)
         assert_int_equal(ask_fresh(world, &job).result, TOKEN_OK);
@@ -483,6 +484,7 @@ static void k09_the_channel_is_asked_for_once_a_login_and_counted(void **state)
     assert_int_equal(ask_fresh(world, &job).result, TOKEN_OK);
     assert_int_equal(atomic_load(&endpoint->channels_requests), before + 3);
     assert_int_equal(units_used(world), 4);
+    assert_int_equal(count_events(world, "look started"), 4); /* each unit has its line */
 }
 
 static void k09_no_answer_about_the_channel_is_no_token(void **state)

@@ -283,22 +283,35 @@ struct got_token ask_fresh(struct world *world, const struct job_claim *job)
 /* ---- looking ---- */
 
 struct event_search {
-    const char *what;
+    const char *what, *message;
     uint32_t count;
 };
 
 static int look_at_event(void *ctx, const struct store_event *event)
 {
     struct event_search *search = ctx;
-    search->count += strcmp(event->what, search->what) == 0;
+    search->count += strcmp(event->what, search->what) == 0 &&
+                     (!search->message || strcmp(event->message, search->message) == 0);
     return 0;
+}
+
+static uint32_t count_lines(struct world *world, const char *what, const char *message)
+{
+    struct event_search search = {.what = what, .message = message};
+    assert_ok(store_event_list(world->store, NULL, look_at_event, &search, &world->err), world);
+    return search.count;
 }
 
 uint32_t count_events(struct world *world, const char *what)
 {
-    struct event_search search = {.what = what};
-    assert_ok(store_event_list(world->store, NULL, look_at_event, &search, &world->err), world);
-    return search.count;
+    return count_lines(world, what, NULL);
+}
+
+uint32_t count_refreshed(struct world *world, const char *access)
+{
+    char token[64] = "token ";
+    vault_digest(broker_digest_key(world->broker), access, strlen(access), token + strlen(token));
+    return count_lines(world, "token refreshed", token);
 }
 
 static int look_at_quota(void *ctx, const struct store_quota *quota)

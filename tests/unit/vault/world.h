@@ -67,6 +67,7 @@ void ask_later(struct world *world, const struct job_claim *job, struct got_toke
 void run_until_done(struct world *world, const struct got_token *tokens, int count);
 
 uint32_t count_events(struct world *world, const char *what);
+uint32_t count_refreshed(struct world *world, const char *access); /* lines that name it as a worker would */
 uint32_t units_used(struct world *world);
 
 #define assert_ok(expression, world)                                                                         \
