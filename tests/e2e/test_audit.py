@@ -143,12 +143,6 @@ def test_what_is_asked_of_it(home):
     assert len([line for line in home.audit() if line["what"] == "long ago"]) == 1205
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    with postgres.Cluster() as cluster:
-        yield cluster
-
-
 @pytest.mark.skipif(not postgres.available(), reason="PostgreSQL is not there")
 def test_on_postgres_by_an_operator_of_one_tenant(cluster, world):
     """Its lines go, others' stay, and no login has the right to delete any."""

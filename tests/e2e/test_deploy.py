@@ -336,11 +336,12 @@ def test_a_pod_is_wanted_for_as_many_jobs_as_it_takes(manifests, container, over
 def test_the_query_counts_what_could_be_worked_on():
     trigger, = one(rendered("eu"), "ScaledObject")["spec"]["triggers"]
     with postgres.Cluster() as cluster, Sluice(store=None) as sluice:
-        sluice.configure(store=cluster.new_database())
+        store = cluster.new_database()
+        sluice.configure(store=store)
         sluice.ok("init")
-        assert cluster.sql(trigger["metadata"]["query"], "sluice1") == "0"
-        cluster.sql(JOBS, "sluice1")
-        assert cluster.sql(trigger["metadata"]["query"], "sluice1") == "3"
+        assert cluster.sql(trigger["metadata"]["query"], postgres.database_of(store)) == "0"
+        cluster.sql(JOBS, postgres.database_of(store))
+        assert cluster.sql(trigger["metadata"]["query"], postgres.database_of(store)) == "3"
 
 
 # Work for the pods of `eu`: one job that is free, one without a region, one under way. None: held; another region's; those of

@@ -20,20 +20,11 @@ engines = pytest.mark.parametrize("engine", [
     "sqlite", pytest.param("postgres", marks=pytest.mark.skipif(not postgres.available(), reason="no PostgreSQL"))])
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    if not postgres.available():
-        yield None
-        return
-    with postgres.Cluster() as cluster:
-        yield cluster
-
-
 @pytest.fixture
-def new_home(world, cluster):
+def new_home(world, request):
     def make(engine, *names, **settings):
         if engine == "postgres":
-            settings["store"] = cluster.new_database()
+            settings["store"] = request.getfixturevalue("cluster").new_database()
         return world.home(*names, **settings)
     return make
 

@@ -18,12 +18,6 @@ from sluice import Sluice, until  # noqa: E402
 pytestmark = pytest.mark.skipif(not postgres.available(), reason="PostgreSQL is not there")
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    with postgres.Cluster() as cluster:
-        yield cluster
-
-
 @pytest.fixture
 def new_home(world, cluster):
     """A home whose store is a database of its own."""
@@ -84,7 +78,7 @@ def test_an_upload(new_home, world):
 def test_jobs_that_another_service_has_added(new_home, world, cluster):
     """In its own transaction; without a fingerprint, which the first worker takes before it sends."""
     home = new_home(limit_rate="600K")
-    name = home.settings["store"].split("/")[3].split("?")[0]
+    name = postgres.database_of(home.settings["store"])
     size = home.file("clip.mp4", SIZE).stat().st_size
     meta = '{"snippet": {"title": "From SQL"}}'
     job = cluster.sql(f"select sluice_add('main', 'clip.mp4', {size}, '{meta}')", name)
@@ -120,7 +114,7 @@ def test_d07_leases_go_on_while_other_statements_wait(new_home, world, cluster):
     is asked to do waits behind that; renewals have a connection of their own. Nothing is written meanwhile: a file in one
     PUT confirms nothing before its end."""
     home = new_home(chunk_mode="whole", limit_rate="50K")
-    name = home.settings["store"].split("/")[3].split("?")[0]
+    name = postgres.database_of(home.settings["store"])
     job = add(home)
     worker = home.start_worker("--drain")
     until(lambda: journal(world, home, "start"), worker.log)
@@ -163,7 +157,7 @@ def test_d01_d11_connections_that_are_cut_while_jobs_run(new_home, world, cluste
     home = new_home(limit_rate="600K")
     job = add(home)
     worker = home.start_worker("--drain", "--drain-wait", "30s")
-    name = home.settings["store"].split("/")[3].split("?")[0]
+    name = postgres.database_of(home.settings["store"])
     for count in range(1, 4):
         until(lambda: len(journal(world, home, "put")) >= count, worker.log)
         cluster.sql(f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'")
@@ -175,7 +169,7 @@ def test_d01_d11_connections_that_are_cut_while_jobs_run(new_home, world, cluste
 def test_d12_news_and_its_loss(new_home, world, cluster):
     home = new_home()
     worker = home.start_worker()
-    name = home.settings["store"].split("/")[3].split("?")[0]
+    name = postgres.database_of(home.settings["store"])
     listeners = f"from pg_stat_activity where datname = '{name}' and query = 'listen sluice'"
     until(lambda: cluster.sql(f"select count(*) {listeners}") == "1", worker.log)
     first = add(home, "1.mp4")
@@ -276,7 +270,7 @@ def bouncer(cluster):
 @pytest.mark.skipif(not (shutil.which("pgbouncer") or os.path.exists("/usr/sbin/pgbouncer")),
                     reason="PgBouncer is not there")
 def test_d11_through_pgbouncer(bouncer, world, cluster):
-    name = cluster.new_database().split("/")[3].split("?")[0]
+    name = postgres.database_of(cluster.new_database())
     home = world.home("one", "two", store=postgres.url(bouncer[0], name, bouncer[1]), per_channel=0)
     jobs = [add(home, f"{number}.mp4", 300_000 + number, channel)
             for number, channel in enumerate(list(home.channels) * 5)]

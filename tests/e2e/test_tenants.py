@@ -16,12 +16,6 @@ from sluice import Sluice, until  # noqa: E402
 pytestmark = pytest.mark.skipif(not postgres.available(), reason="PostgreSQL is not there")
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    with postgres.Cluster() as cluster:
-        yield cluster
-
-
 class Site:
     """A database with the tenants a and b, an operator for both, and homes for each one's worker."""
 

@@ -12,11 +12,12 @@ import threading
 import pytest
 
 import oracles
+import postgres
 from emulator import Emulator
 from sluice import Sluice
 from watch import Watch
 
-__all__ = ["job_emulator", "world", "own_world", "Run", "standing", "journal", "CHUNK", "SIZE"]
+__all__ = ["cluster", "job_emulator", "world", "own_world", "Run", "standing", "journal", "CHUNK", "SIZE"]
 
 CHUNK = 262144  # the least that YouTube allows: many chunks of few bytes
 SIZE = 1_000_000  # three chunks of this size and a rest
@@ -148,6 +149,12 @@ def journal(world, home, *ops):
     channels = list(home.channels.values())
     return [entry for entry in world.emulator.journal()
             if entry["channel"] in channels and (not ops or entry["op"] in ops)]
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    with postgres.shared() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ runs as root: if root starts it, it runs as the user `postgres` or `nobody`.
 
 import argparse
 import contextlib
+import itertools
 import os
 import pathlib
 import pwd
@@ -30,6 +31,7 @@ import time
 import urllib.parse
 
 PORT = 5432  # only part of the socket's name
+numbers = itertools.count(1)  # of the databases that this process has made
 
 
 def find_bin():
@@ -62,21 +64,71 @@ def url(folder, database, port=PORT, **options):
     return f"postgresql:///{database}?{query}"
 
 
+def database_of(url):
+    return urllib.parse.urlsplit(url).path.strip("/")
+
+
 def client(program, *args):
     """What psql, pg_dump and the like print."""
     return subprocess.run([str(find_bin() / program), *map(str, args)], check=True, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE).stdout
 
 
-class Cluster:
-    """`durable`: with fsync, as in production; else as fast as it gets. `settings` go to postgresql.conf."""
+def become(user):
+    if user:
+        os.setgroups([])
+        os.setgid(user[1])
+        os.setuid(user[0])
+
+
+class Server:
+    """One that runs, with its socket in that folder."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.user = server_user()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        """It goes on: whoever started it ends it."""
+
+    def run(self, program, *args, check=True):
+        done = subprocess.run([str(find_bin() / program), *map(str, args)], preexec_fn=lambda: become(self.user),
+                              cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT)
+        if check and done.returncode != 0:
+            raise RuntimeError(f"{program}: {done.stdout.decode(errors='replace')}")
+        return done
+
+    @property
+    def admin_url(self):
+        return url(self.folder, "postgres")
+
+    def sql(self, text, database="postgres", user=None):
+        """Runs it as a superuser, or as that user, and returns what psql prints, unaligned and without headings."""
+        done = self.run("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", self.folder, "-p", PORT,
+                        "-U", user or "postgres", "-d", database, "-c", text)
+        return done.stdout.decode().strip()
+
+    def new_database(self):
+        """Other processes make theirs on the same server."""
+        name = f"sluice_{os.getpid()}_{next(numbers)}"
+        self.sql(f"create database {name}")
+        return url(self.folder, name)
+
+
+class Cluster(Server):
+    """A server of its own. `durable`: with fsync, as in production; else as fast as it gets. `settings` go to postgresql.conf."""
 
     def __init__(self, durable=False, **settings):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sluice-pg-"))
-        self.user = server_user()
+        super().__init__(tempfile.mkdtemp(prefix="sluice-pg-"))
         self.data = self.folder / "data"
         self.log = self.folder / "log"
-        self.databases = 0
         self.closed = False
         self.folder.chmod(0o755)
         if self.user:
@@ -92,12 +144,6 @@ class Cluster:
             self.close()
             raise
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
     def _make(self):
         # Not the C locale: an order that only bytes have must be asked for.
         self.run("initdb", "-D", self.data, "-U", "postgres", "-N", "-A", "trust", "-E", "UTF8", "--no-instructions",
@@ -109,23 +155,10 @@ class Cluster:
         lines = "".join(f"{key} = {value}\n" for key, value in self.settings.items())
         (self.data / "postgresql.auto.conf").write_text(lines)
 
-    def _as_user(self):
-        if self.user:
-            os.setgroups([])
-            os.setgid(self.user[1])
-            os.setuid(self.user[0])
-
-    def run(self, program, *args, check=True):
-        done = subprocess.run([str(find_bin() / program), *map(str, args)], preexec_fn=self._as_user, cwd=self.folder,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        if check and done.returncode != 0:
-            raise RuntimeError(f"{program}: {done.stdout.decode(errors='replace')}")
-        return done
-
     def start(self):
         log = self.log.open("ab")
         self.process = subprocess.Popen([str(find_bin() / "postgres"), "-D", str(self.data)], cwd=self.folder,
-                                        preexec_fn=self._as_user, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                                        preexec_fn=lambda: become(self.user), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         log.close()
         give_up = time.monotonic() + 30
         while not (self.data / "postmaster.pid").exists() or "ready" not in self._pid_file():
@@ -165,23 +198,11 @@ class Cluster:
             subprocess.run(["umount", str(self.folder / "small")], check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    # ---- databases
 
-    @property
-    def admin_url(self):
-        return url(self.folder, "postgres")
-
-    def sql(self, text, database="postgres", user=None):
-        """Runs it as a superuser, or as that user, and returns what psql prints, unaligned and without headings."""
-        done = self.run("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", self.folder, "-p", PORT,
-                        "-U", user or "postgres", "-d", database, "-c", text)
-        return done.stdout.decode().strip()
-
-    def new_database(self):
-        self.databases += 1
-        name = f"sluice{self.databases}"
-        self.sql(f"create database {name}")
-        return url(self.folder, name)
+def shared():
+    """The server that $SLUICE_TEST_POSTGRES names the folder of, or a new one. Nobody may stop it or set it up anew."""
+    folder = os.environ.get("SLUICE_TEST_POSTGRES")
+    return Server(folder) if folder else Cluster()
 
 
 class Apart:
@@ -190,7 +211,7 @@ class Apart:
 
     def __init__(self, cluster, init):
         self.cluster = cluster
-        self.name = urllib.parse.urlsplit(cluster.new_database()).path.strip("/")
+        self.name = database_of(cluster.new_database())
         self.prefix = self.name + "_"  # logins belong to the server, not to the database
         owner = self.prefix + "owner"
         self.sql(f"create role {owner} login; create schema sluice authorization {owner};"
@@ -238,15 +259,8 @@ def start_bouncer(folder):
         "server_round_robin = 1\nmin_pool_size = 2\nserver_reset_query =\nlogfile = \nmax_client_conn = 100\n")
     config.chmod(0o644)
     user = server_user()
-
-    def as_user():
-        if user:
-            os.setgroups([])
-            os.setgid(user[1])
-            os.setuid(user[0])
-
     program = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
-    process = subprocess.Popen([program, "-q", str(config)], preexec_fn=as_user, stdin=subprocess.DEVNULL,
+    process = subprocess.Popen([program, "-q", str(config)], preexec_fn=lambda: become(user), stdin=subprocess.DEVNULL,
                                stdout=subprocess.DEVNULL, stderr=(home / "log").open("wb"))
     give_up = time.monotonic() + 10
     while not (home / f".s.PGSQL.{port}").exists():
@@ -316,7 +330,7 @@ def main():
     if options.small_disk and os.geteuid() == 0 and not os.environ.get("SLUICE_TEST_UNSHARED"):
         os.environ["SLUICE_TEST_UNSHARED"] = "1"
         os.execvp("unshare", ["unshare", "-m", sys.executable, *sys.argv])
-    with Cluster(options.durable) as cluster:
+    with Cluster(options.durable, **({"max_connections": 200} if options.what == "serve" else {})) as cluster:
         if options.small_disk and os.geteuid() == 0:
             add_small_disk(cluster)
         if options.own:
