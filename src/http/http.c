@@ -101,7 +101,7 @@ static void finish_aborted(struct http_request *request)
 /* What stalls may be long packets that vanish without a word on the way: an MTU black hole (C09). */
 static void suspect_long_packets(struct http *http)
 {
-    http->short_until_ms = (int64_t)uv_now(http->loop) + HTTP_SHORT_PACKETS_MS;
+    http->short_until_ms = now_of(http) + HTTP_SHORT_PACKETS_MS;
 }
 
 static void finish_by_watch(struct http_request *request, enum watch_verdict verdict)
