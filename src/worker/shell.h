@@ -9,6 +9,7 @@
  * call.c    one HTTP exchange with YouTube each: start, put, query, cancel, probe
  * look.c    several exchanges, one answer: the channel's uploads, a video
  * cdn.c     how large the CDN's copy of the file is
+ * notify.c  tells of alarms
  * tell.c    counts what goes by, and puts a view of it up on the board
  */
 #ifndef WORKER_SHELL_H

@@ -1,6 +1,6 @@
 /*
- * The daemon: one loop thread, the store's thread, the broker process. Wired once, in this order: media root,
- * HTTP, broker, store, engine; taken down in the opposite one.
+ * The daemon: one loop thread, the store's threads, the broker process. Wired once by open_all(); taken down
+ * by close_all() in the opposite order, but for HTTP, whose exchanges end first.
  */
 #include "worker/worker.h"
 
