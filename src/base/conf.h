@@ -23,7 +23,7 @@
 
 enum conf_type {
     CONF_TEXT,     /* char * */
-    CONF_PATH,     /* char *; a text, told apart for the documentation */
+    CONF_PATH,     /* char *; of a file or a folder: as it was given, which need not be UTF-8 */
     CONF_BOOL,     /* bool */
     CONF_COUNT,    /* uint32_t */
     CONF_BYTES,    /* uint64_t: 8388608, 8M, 8MiB */

@@ -288,6 +288,13 @@ static void make_store_absolute(char **store)
     mem_free(path);
 }
 
+static void make_paths_absolute(struct settings *settings)
+{
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+        if (keys[i].type == CONF_PATH)
+            make_absolute((char **)(void *)((char *)settings + keys[i].offset));
+}
+
 static int default_key_file(struct settings *settings, struct err *err)
 {
     if (settings->key_file)
@@ -384,17 +391,7 @@ static int complete(struct settings *settings, struct err *err)
     drop_empty(&settings->key_credential);
     drop_empty(&settings->key_command);
     drop_empty(&settings->key_variable);
-    make_absolute(&settings->key_file);
-    make_absolute(&settings->ca_file);
-    make_absolute(&settings->cdn_ca_file);
-    make_absolute(&settings->cdn_key_file);
-    make_absolute(&settings->notify_key_file);
-    make_absolute(&settings->notify_ca_file);
-    make_absolute(&settings->token_service_ca_file);
-    make_absolute(&settings->token_service_cert_file);
-    make_absolute(&settings->token_service_key_file);
-    make_absolute(&settings->token_service_bearer_file);
-    make_absolute(&settings->media_root);
+    make_paths_absolute(settings);
     code = check_key_sources(settings, err);
     if (code == 0)
         code = default_key_file(settings, err);

@@ -115,6 +115,27 @@ static void paths_become_absolute(void **state)
     settings_release(&settings);
 }
 
+static void every_path_becomes_absolute(void **state)
+{
+    struct settings none = {.store = NULL};
+    struct conf conf = settings_conf(&none);
+    (void)state;
+    for (size_t i = 0; i < conf.key_count; i++) {
+        char text[96], expected[96];
+        struct buf path AUTO_BUF = BUF_INIT(96);
+        if (conf.keys[i].type != CONF_PATH)
+            continue;
+        snprintf(text, sizeof(text), "%s = a/name\n", conf.keys[i].name);
+        write_config(text);
+        struct settings settings = load(NULL, 0);
+        struct conf read = settings_conf(&settings);
+        conf_format(&read, &conf.keys[i], &path);
+        snprintf(expected, sizeof(expected), "%s/a/name", scratch);
+        assert_string_equal(path.data, expected);
+        settings_release(&settings);
+    }
+}
+
 static void assert_refused(const char *text, int code, const char *part)
 {
     struct settings settings;
@@ -216,6 +237,7 @@ int main(void)
         cmocka_unit_test_setup(flags_win_over_environment_over_file, setup),
         cmocka_unit_test_setup(the_state_directory_is_asked_for, setup),
         cmocka_unit_test_setup(paths_become_absolute, setup),
+        cmocka_unit_test_setup(every_path_becomes_absolute, setup),
         cmocka_unit_test_setup(mistakes_are_named, setup),
         cmocka_unit_test_setup(a_bad_flag_is_wrong_usage, setup),
         cmocka_unit_test_setup(a_named_file_must_be_there, setup),
