@@ -11,7 +11,7 @@
 #include "cli/output.h"
 #include "cli/pause.h"
 
-enum { LIST_LIMIT = 100, WAIT_POLL_MS = 500, EXIT_NOT_YET = 75 };
+enum { LIST_LIMIT = 100, WAIT_POLL_MS = 500 };
 
 /* ---- list ---- */
 
@@ -39,9 +39,6 @@ static void add_row(struct table *table, const struct store_job *job)
 static int on_job(void *ctx, const struct store_job *job)
 {
     struct job_walk *walk = ctx;
-    const char *tenant = cli_tenant_filter(walk->cli);
-    if (tenant && strcmp(tenant, job->tenant) != 0)
-        return 0;
     walk->count++;
     if (walk->cli->json)
         out_json(job_json(job));
@@ -53,10 +50,10 @@ static int on_job(void *ctx, const struct store_job *job)
 static int read_filter(struct cli *cli, struct store_job_filter *ret, struct err *err)
 {
     const char *state = cli_value(cli, "state"), *name = cli_value(cli, "channel");
-    struct store_channel channel;
+    struct store_channel channel = {.id = 0};
     enum job_state parsed;
-    int64_t limit;
-    *ret = (struct store_job_filter){.state = -1};
+    int64_t limit = 0;
+    *ret = (struct store_job_filter){.state = -1, .tenant = cli_tenant_filter(cli)};
     if (state && !job_state_parse(state, &parsed))
         return err_set(err, ERR_USAGE,
                        "--state: \"%s\" is no state; those there are: queued, uploading, waiting, held, "
@@ -204,7 +201,7 @@ static int wait_for(struct cli *cli, const char *id, int64_t until_mono_ms, int 
 
 static int run_wait(struct cli *cli, struct err *err)
 {
-    int64_t timeout_ms;
+    int64_t timeout_ms = 0;
     int worst = 0, one = 0;
     int code = cli_duration_ms(cli, "timeout", INT64_MAX / 2, &timeout_ms, err);
     if (code == 0)

@@ -142,6 +142,11 @@ static int query_list(struct store *store, const struct store_job_filter *filter
         return db_query(store->db,
                         SELECT_JOB " where j.channel_id = $1 and ($3 = '' or j.state = $3)" NEWEST_FIRST,
                         DB_ARGS(DB_I(filter->channel_id), DB_I(limit), DB_T(state)), ret, err);
+    if (filter->tenant)
+        return db_query(store->db,
+                        SELECT_JOB " where j.tenant_id = (select id from tenant where name = $1)"
+                                   " and ($3 = '' or j.state = $3)" NEWEST_FIRST,
+                        DB_ARGS(DB_T(filter->tenant), DB_I(limit), DB_T(state)), ret, err);
     return db_query(store->db, SELECT_JOB " where ($1 = '' or j.state = $1)" NEWEST_FIRST,
                     DB_ARGS(DB_T(state), DB_I(limit)), ret, err);
 }

@@ -253,7 +253,8 @@ int store_job_find(struct store *store, const char *id, struct store_job *ret, s
 
 struct store_job_filter {
     int state;          /* -1: any */
-    int64_t channel_id; /* 0: any */
+    int64_t channel_id; /* 0: any; else `tenant` is not asked for */
+    const char *tenant; /* NULL: any */
     uint32_t limit;     /* 0: all */
 };
 /* Newest first. A callback that returns non-zero ends the walk and is returned. */

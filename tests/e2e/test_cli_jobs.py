@@ -151,3 +151,12 @@ def test_tenants_are_listed_apart(sluice, job):
     assert sluice.ok("job", "list", "--json", "--tenant", "acme").out == ""
     assert sluice.ok("channel", "list", "--json", "--tenant", "acme").out == ""
     assert len(sluice.ok("job", "list", "--json", "--tenant", "default").objects) == 1
+
+
+def test_the_newest_of_a_tenant_are_its_own(sluice, job):
+    sluice.ok("client", "import", sluice.emulator.client_secret, "--tenant", "acme")
+    sluice.login("theirs", sluice.emulator.channels()[0]["id"], "--tenant", "acme")
+    theirs = sluice.ok("add", sluice.file("theirs.mp4", 1000), "--channel", "theirs", "--tenant", "acme").line
+    for tenant, newest in (("default", job), ("acme", theirs)):
+        listed = sluice.ok("job", "list", "--json", "--tenant", tenant, "--limit", 1).objects
+        assert [item["id"] for item in listed] == [newest]

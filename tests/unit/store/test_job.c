@@ -210,6 +210,26 @@ static void jobs_are_listed_newest_first(void **state)
     assert_int_equal(list(fix, -1, c1, 1).ids[0][0], 'C');
 }
 
+static struct listed list_newest(struct fixture *fix, int state, const char *tenant)
+{
+    struct listed listed = {.count = 0};
+    struct store_job_filter filter = {.state = state, .tenant = tenant, .limit = 1};
+    assert_ok(store_job_list(fix->store, &filter, keep_id, &listed, &fix->err), fix);
+    return listed;
+}
+
+static void the_newest_jobs_of_a_tenant_are_its_own(void **state)
+{
+    struct fixture *fix = *state;
+    add_job(fix, make_channel(fix, "t", "c"), "A");
+    add_job(fix, make_channel(fix, "other", "c"), "B");
+    assert_int_equal(list_newest(fix, -1, NULL).ids[0][0], 'B');
+    assert_int_equal(list_newest(fix, -1, "t").ids[0][0], 'A');
+    assert_int_equal(list_newest(fix, JOB_QUEUED, "t").ids[0][0], 'A');
+    assert_int_equal(list_newest(fix, JOB_HELD, "t").count, 0);
+    assert_int_equal(list_newest(fix, -1, "nobody").count, 0);
+}
+
 /* ---- moves ---- */
 
 /* How each state is come to, past the store. */
@@ -456,6 +476,7 @@ int main(void)
         TEST(a_job_of_a_channel_that_may_not_be_sent_begins_held),
         TEST(a_job_is_found_by_an_unambiguous_prefix),
         TEST(jobs_are_listed_newest_first),
+        TEST(the_newest_jobs_of_a_tenant_are_its_own),
         TEST(the_database_itself_refuses_forbidden_moves),
         TEST(the_database_itself_guards_jobs),
         TEST(a_forbidden_write_keeps_the_job_as_it_was),
