@@ -382,7 +382,7 @@ const struct metric metrics[] = {
      "Of what is used: what YouTube had counted and our own count had not.", .write = write_quota_unforeseen},
 
     {"sluice_alarms", METRIC_GAUGE, "signal severity",
-     "Open alarms of the whole store: what looks like misuse, see `sluice alarm list`.", .write = write_alarms},
+     "Open alarms of the whole store: what looks like misuse or was stopped, see `sluice alarm list`.", .write = write_alarms},
 
     {"sluice_jobs_claimed_total", METRIC_COUNTER, "", "Jobs that this worker took.", COUNT_OF(jobs_claimed)},
     {"sluice_jobs_settled_total", METRIC_COUNTER, "state cause",
