@@ -5,8 +5,8 @@ at that moment only.
         …                              anything
     assert watch.looks > 0             it raises at the end what it has found
 
-Workers and commands: no refresh token, no client secret and no key in their memory. These, the keepers and the brokers: no
-secret at all in arguments and environment.
+Workers and commands: no refresh token, no client secret and no key in their memory, but for what a command is given to hand
+over to its broker. These, the keepers and the brokers: no secret at all in arguments and environment.
 
 With SLUICE_SCAN_MEMORY=1 every test that has a `world` is watched so.
 """
@@ -18,6 +18,7 @@ import threading
 import oracles
 
 NEVER_HELD = ("refresh_tokens", "client_secrets", "key")
+HANDED_OVER = {(b"client", b"import"): ("client_secrets",), (b"channel", b"import"): ("refresh_tokens", "client_secrets")}
 
 
 def keys(homes):
@@ -28,14 +29,21 @@ def keys(homes):
             yield from (("key", text.encode()), ("key", bytes.fromhex(text)))
 
 
+def never_held(words):
+    """What a process of these arguments must not have in its memory."""
+    if words[1:2] in ([b"broker"], [b"keeper"]):
+        return ()
+    return tuple(kind for kind in NEVER_HELD if kind not in HANDED_OVER.get(tuple(words[1:3]), ()))
+
+
 def processes(homes):
-    """(pid, whether it is a keeper or a broker) of what runs in one of the homes."""
+    """(pid, its arguments) of what runs in one of the homes."""
     places = tuple(str(home.home) for home in homes)
     for entry in pathlib.Path("/proc").glob("[0-9]*"):
         try:
             words = (entry / "cmdline").read_bytes().split(b"\0")
             if places and os.readlink(entry / "cwd").startswith(places) and b"sluice" in words[0]:
-                yield int(entry.name), len(words) > 1 and words[1] in (b"broker", b"keeper")
+                yield int(entry.name), words
         except (OSError, PermissionError):
             continue  # over already, or nobody may look
 
@@ -70,11 +78,11 @@ class Watch:
             secrets = oracles.planted(self.emulator) + list(keys(list(self.homes)))
         except (OSError, ValueError):
             return  # the emulator is not there just now: nor is anything new
-        for pid, is_vault in processes(list(self.homes)):
+        for pid, words in processes(list(self.homes)):
             try:
-                oracles.judge_process_for(secrets, pid, () if is_vault else NEVER_HELD)
+                oracles.judge_process_for(secrets, pid, never_held(words))
                 self.looks += 1
             except AssertionError as error:
-                self.found.append(str(error))
+                self.found.append(f"{b' '.join(words[1:4]).decode()}: {error}")
             except (OSError, ValueError):
                 continue  # it has ended meanwhile
