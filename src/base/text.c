@@ -51,8 +51,9 @@ size_t utf8_length(const char *text)
 /* C0, C1 and DEL; and the marks that reorder what a terminal shows after them. */
 static bool is_unsafe(uint32_t point)
 {
-    return point < 0x20 || (point >= 0x7F && point < 0xA0) || (point >= 0x200B && point <= 0x200F) ||
-           (point >= 0x2028 && point <= 0x202E) || (point >= 0x2060 && point <= 0x2069) || point == 0xFEFF;
+    return point < 0x20 || (point >= 0x7F && point < 0xA0) || point == 0x061C ||
+           (point >= 0x200B && point <= 0x200F) || (point >= 0x2028 && point <= 0x202E) ||
+           (point >= 0x2060 && point <= 0x2069) || point == 0xFEFF || (point >= 0xFFF9 && point <= 0xFFFB);
 }
 
 void text_escape(struct buf *out, const char *text, bool quoted)
@@ -71,6 +72,22 @@ void text_escape(struct buf *out, const char *text, bool quoted)
                 buf_putc(out, '\\');
             buf_append(out, text + at, size);
         }
+        at += size;
+    }
+}
+
+void text_escape_json(struct buf *out, const char *json)
+{
+    size_t len = strlen(json);
+    for (size_t at = 0; at < len;) {
+        uint32_t point = 0;
+        size_t size = utf8_decode(json + at, len - at, &point);
+        if (size == 0)
+            size = 1;
+        if (is_unsafe(point) && point >= 0x7F)
+            buf_printf(out, "\\u%04x", point); /* all of them have four digits */
+        else
+            buf_append(out, json + at, size);
         at += size;
     }
 }

@@ -20,6 +20,9 @@ size_t utf8_length(const char *text);
 /* Appends `text` for a terminal or a log: control characters, bidirectional marks and bytes that are not
  * UTF-8 become \u{…} or \x…; quotes and backslashes get a backslash if `quoted`. */
 void text_escape(struct buf *out, const char *text, bool quoted);
+/* The same for a JSON text, which stays one and means the same: they become \uXXXX. Control characters below
+ * U+0020 are the serializer's. */
+void text_escape_json(struct buf *out, const char *json);
 
 void text_hex(char *ret, const void *data, size_t len); /* ret: 2*len+1 chars */
 bool text_unhex(void *ret, size_t len, const char *hex);

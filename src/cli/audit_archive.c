@@ -54,12 +54,8 @@ static int next_page(struct archive *archive, struct err *err)
 /* With its newline; the caller frees it. */
 static char *line_of(const struct store_event *event)
 {
-    json_t *object = audit_json(event);
-    char *text = json_dumps(object, JSON_COMPACT);
-    json_decref(object);
-    char *line = mem_printf("%s\n", text ? text : "");
-    mem_free(text);
-    return line;
+    char *text AUTO_FREE = json_line(audit_json(event));
+    return mem_printf("%s\n", text);
 }
 
 /* ---- writing ---- */

@@ -13,13 +13,22 @@
 
 enum { TEXT_LEN_MAX = 1048576, LABEL_WIDTH = 12 };
 
-void out_json(json_t *take)
+char *json_line(json_t *take)
 {
+    enum { ESCAPED_LEN_MAX = 6 }; /* of one byte */
     char *text = json_dumps(take, JSON_COMPACT);
     json_decref(take);
-    if (text)
-        puts(text);
+    struct buf safe AUTO_BUF = BUF_INIT(text ? strlen(text) * ESCAPED_LEN_MAX + 1 : 1);
+    text_escape_json(&safe, text ? text : "");
     mem_free(text);
+    return buf_take_text(&safe);
+}
+
+void out_json(json_t *take)
+{
+    char *line AUTO_FREE = json_line(take);
+    if (*line)
+        puts(line);
     fflush(stdout);
 }
 
@@ -104,10 +113,8 @@ static void report_json(const struct err *err, const char *file, const char *fie
         json_object_set_new(object, "field", json_text(field));
     if (reason)
         json_object_set_new(object, "reason", json_text(reason));
-    char *text = json_dumps(object, JSON_COMPACT);
-    json_decref(object);
-    fprintf(stderr, "%s\n", text ? text : "{}");
-    mem_free(text);
+    char *line AUTO_FREE = json_line(object);
+    fprintf(stderr, "%s\n", *line ? line : "{}");
 }
 
 void report_field(const struct cli *cli, const struct err *err, const char *file, const char *field,

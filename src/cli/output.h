@@ -9,6 +9,9 @@
 
 #include "cli/cli.h"
 
+/* An object as it is printed, without the end of the line: nothing in it moves a terminal's cursor. Takes it;
+ * the caller frees the text. */
+char *json_line(json_t *take);
 /* One object on a line of its own; takes it. */
 void out_json(json_t *take);
 /* A line of text, as it is. */

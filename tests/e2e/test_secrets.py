@@ -130,11 +130,11 @@ def test_what_the_kernel_lacks_is_said_and_work_goes_on(world, lacking, worker_s
 
 # ---- titles
 
-HOSTILE = "evil\u202egpj.exe\u2066 \x1b[2J\x1b]0;owned\x07 \x9b31m\nlevel=error msg=forged token=1\r\u200b\u2028end"
+HOSTILE = "evil\u202egpj.exe\u2066\u061c\x7f \x1b[2J\x1b]0;owned\x07 \x9b31m\nlevel=error msg=forged token=1\r\u200b\u2028end"
 
 
 def is_plain(text):
-    return all(char == "\n" or " " <= char < "\x7f" or char > "\xa0" and char not in "\u202e\u2066\u200b\u2028\ufeff"
+    return all(char == "\n" or " " <= char < "\x7f" or char > "\xa0" and char not in "\u061c\u202e\u2066\u200b\u2028\ufeff"
                for char in text)
 
 
@@ -154,6 +154,9 @@ def test_a_hostile_title_forges_no_line_and_moves_no_cursor(world, log_format):
     said = [worker.log(), accepted.out + accepted.err, named.out + named.err]
     for command in (["job", "list"], ["status"], ["audit"], ["channel", "list"]):
         said.append(home.ok(*command).out)
+        said.append(home.ok(*command, "--json").out)
+    assert title in [job["title"] for job in home.jobs()] or accepted.rc == 3  # JSON says what it was all the same
+    said.append(home.run("add", evil, "--channel", "nowhere\u202e\x9b", "--json").err)
     for text in said:
         assert is_plain(text), repr(text)
     lines = [line for line in worker.log().splitlines() if line]
@@ -170,7 +173,8 @@ def test_a_hostile_title_of_a_channel_is_escaped_everywhere(world):
         result, _ = home.login("evil", channel["id"])
     assert result.rc == 0, result
     home.channels["evil"] = channel["id"]
-    for text in (result.out, home.ok("channel", "list").out, home.ok("channel", "show", "evil").out):
+    for text in (result.out, home.ok("channel", "list").out, home.ok("channel", "show", "evil").out,
+                 home.ok("channel", "list", "--json").out):
         assert is_plain(text), repr(text)
 
 

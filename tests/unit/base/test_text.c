@@ -25,6 +25,15 @@ static void escape_hides_control_and_bidi(void **state)
     assert_string_equal(out.data, "a\\u{a}\\u{1b}[1m\\u{202e}\\\"\\xff");
 }
 
+static void json_keeps_its_meaning_and_moves_no_cursor(void **state)
+{
+    (void)state;
+    struct buf out AUTO_BUF;
+    buf_init(&out, 200);
+    text_escape_json(&out, "[\"\xc2\x9b\xe2\x80\xae\x7f\xd8\x9c h\xc3\xa9\xf0\x9f\x8e\xac\\n\"]");
+    assert_string_equal(out.data, "[\"\\u009b\\u202e\\u007f\\u061c h\xc3\xa9\xf0\x9f\x8e\xac\\n\"]");
+}
+
 static void codecs_match_the_rfc(void **state)
 {
     (void)state;
@@ -102,6 +111,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(utf8_rejects_what_is_not_shortest),
         cmocka_unit_test(escape_hides_control_and_bidi),
+        cmocka_unit_test(json_keeps_its_meaning_and_moves_no_cursor),
         cmocka_unit_test(codecs_match_the_rfc),
         cmocka_unit_test(copy_cuts_between_code_points),
         cmocka_unit_test(mending_leaves_letters_alone),
