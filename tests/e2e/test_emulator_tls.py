@@ -10,6 +10,7 @@ import sys
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from authority import NEW_KEY  # noqa: E402
 from emulator import Emulator  # noqa: E402
 from emulator_fixtures import *  # noqa: E402, F401, F403
 
@@ -65,7 +66,7 @@ def test_t01_given_certificate(tmp_path):
     if not shutil.which("openssl"):
         pytest.skip("needs openssl")
     key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=other",
+    subprocess.run(["openssl", "req", "-x509", *NEW_KEY, "-days", "1", "-subj", "/CN=other",
                     "-addext", "subjectAltName=DNS:other.example", "-keyout", str(key), "-out", str(cert)],
                    check=True, stderr=subprocess.DEVNULL)
     with Emulator("--cert", str(cert), "--key", str(key)) as emulator:

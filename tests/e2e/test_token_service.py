@@ -383,7 +383,7 @@ def test_a_key_with_a_password_is_refused_without_asking_for_it(world, service):
     service.wants_certificate(True)
     home = home_for(world, service, by="certificate")
     key = home.home / "locked.key"
-    openssl("rsa", "-aes256", "-passout", "pass:word", "-in", service.dir / "client.key", "-out", key)
+    openssl("pkey", "-aes256", "-passout", "pass:word", "-in", service.dir / "client.key", "-out", key)
     home.configure(token_service_key_file=key)
     assert "locked.key" in home.fails(1, "check", "--online").out
 

@@ -18,6 +18,8 @@ import tempfile
 import threading
 import urllib.parse
 
+from authority import NEW_KEY
+
 
 def openssl(*args, **kwargs):
     return subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True, **kwargs).stdout
@@ -27,10 +29,9 @@ def make_certificates(dir):
     """ca.pem, and server.pem (key and certificate) for 127.0.0.1 and all of localhost."""
     names = dir / "names"
     names.write_text("subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:cdn.localhost\n")
-    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", 2, "-subj", "/CN=A test CDN's CA",
+    openssl("req", "-x509", *NEW_KEY, "-days", 2, "-subj", "/CN=A test CDN's CA",
             "-addext", "keyUsage=critical,keyCertSign", "-keyout", dir / "ca.key", "-out", dir / "ca.pem")
-    openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=cdn", "-keyout", dir / "server.key",
-            "-out", dir / "server.csr")
+    openssl("req", *NEW_KEY, "-subj", "/CN=cdn", "-keyout", dir / "server.key", "-out", dir / "server.csr")
     openssl("x509", "-req", "-days", 2, "-in", dir / "server.csr", "-CA", dir / "ca.pem", "-CAkey", dir / "ca.key",
             "-CAcreateserial", "-extfile", names, "-out", dir / "server.crt")
     (dir / "server.pem").write_text((dir / "server.key").read_text() + (dir / "server.crt").read_text())

@@ -57,6 +57,7 @@ class Emulator:
         self.dir = tempfile.mkdtemp(prefix="youtube-emulator-test-")
         self.log = open(os.path.join(self.dir, "stderr"), "wb")
         self.last_words = ""
+        self.contexts = {}  # of TLS, by their CA's file
         self.process = subprocess.Popen(
             [program(), "--dir", self.dir, *options],
             stdout=subprocess.PIPE, stderr=self.log, env=env)
@@ -103,7 +104,9 @@ class Emulator:
         """A connection of http.client that trusts the emulator's CA and nothing else."""
         if not self.is_tls:
             return http.client.HTTPConnection(self.host, self.port, timeout=timeout_s)
-        context = ssl.create_default_context(cafile=self.ca)
+        if self.ca not in self.contexts:
+            self.contexts[self.ca] = ssl.create_default_context(cafile=self.ca)
+        context = self.contexts[self.ca]
         return http.client.HTTPSConnection(self.host, self.port, timeout=timeout_s, context=context)
 
     def request(self, method, target, body=None, headers=None, token=None, timeout_s=30):

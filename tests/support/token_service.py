@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 
+from authority import NEW_KEY
 from cdn import openssl
 
 SCOPE = "https://www.googleapis.com/auth/youtube.upload https://www.googleapis.com/auth/youtube.readonly"
@@ -30,10 +31,10 @@ def make_certificates(dir):
     names = dir / "names"
     names.write_text("subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:tokens.localhost\n")
     for ca in ("ca", "other-ca"):
-        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", 2, "-subj", f"/CN=A test's {ca}",
+        openssl("req", "-x509", *NEW_KEY, "-days", 2, "-subj", f"/CN=A test's {ca}",
                 "-addext", "keyUsage=critical,keyCertSign", "-keyout", dir / f"{ca}.key", "-out", dir / f"{ca}.pem")
     for name, ca in (("server", "ca"), ("client", "ca"), ("stranger", "other-ca")):
-        openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", dir / f"{name}.key",
+        openssl("req", *NEW_KEY, "-subj", f"/CN={name}", "-keyout", dir / f"{name}.key",
                 "-out", dir / f"{name}.csr")
         openssl("x509", "-req", "-days", 2, "-in", dir / f"{name}.csr", "-CA", dir / f"{ca}.pem", "-CAkey",
                 dir / f"{ca}.key", "-CAcreateserial", *(["-extfile", names] if name == "server" else []),
