@@ -40,18 +40,18 @@
 
 /* ---- time passes ---- */
 
-/* What waits for a moment that a wrong clock has set, years ahead, would never be claimed (X05). A wait is
- * over, and a lease ends as if it had just been renewed: its worker may well be there, and renew it. */
+/* What waits for a moment that a wrong clock has set, years ahead, would never be claimed (X05, D10). A wait
+ * is over, and a lease ends as if it had just been renewed: its worker may well be there, and renew it. */
 static int pass_errors(struct store *store, int64_t lease_ms, struct err *err)
 {
-    int rc =
-        db_run(store->db,
-               "with ahead (id) as materialized (select id from job where claim_at_ms > passed_ms"
-               " and claim_at_ms > now_ms() + $2 order by claim_at_ms desc limit $1 {take})"
-               " update job set passed_ms = case when lease_owner = '' then claim_at_ms else passed_ms end,"
-               " lease_until_ms = case when lease_owner = '' then lease_until_ms else now_ms() + $3 end"
-               " where id in (select id from ahead)",
-               DB_ARGS(DB_I(CLAIM_PASS_MAX), DB_I(AHEAD_MAX_MS), DB_I(lease_ms)), err);
+    int rc = db_run(store->db,
+                    "with ahead (id) as materialized (select id from job where claim_at_ms > passed_ms"
+                    " and claim_at_ms > now_ms() + $2 order by claim_at_ms desc limit $1 {take})"
+                    " update job set passed_ms = case when lease_owner = '' then claim_at_ms else " PASSED_MS
+                    " end,"
+                    " lease_until_ms = case when lease_owner = '' then lease_until_ms else now_ms() + $3 end"
+                    " where id in (select id from ahead)",
+                    DB_ARGS(DB_I(CLAIM_PASS_MAX), DB_I(AHEAD_MAX_MS), DB_I(lease_ms)), err);
     return rc < 0 ? rc : 0;
 }
 

@@ -43,7 +43,8 @@ static int take_leases(const struct claim *claim, const struct head *heads, uint
     int rc = db_query_rows(
         claim->store->db,
         "update job set state = {r.state}, cause = '', next_at_ms = 0, lease_owner = $3,"
-        " lease_epoch = job.lease_epoch + 1, lease_until_ms = now_ms() + $4, changed_at_ms = now_ms(),"
+        " lease_epoch = job.lease_epoch + 1, passed_ms = " PASSED_MS
+        ", lease_until_ms = now_ms() + $4, changed_at_ms = now_ms(),"
         " cancel_wanted = case when job.cancel_wanted = 0 then 0 else 2 end"
         " {from rows id:text state:text} where job.id = {r.id} returning job.id, job.lease_epoch",
         &rows, DB_ARGS(DB_T(claim->worker), DB_I(claim->lease_ms)), &stmt, err);

@@ -57,6 +57,10 @@ int make_tenant(struct store *store, const char *name, int64_t *ret, struct err 
 /* Until the transaction ends nobody else changes the tenant's clients and channels. */
 int lock_tenant(struct store *store, int64_t tenant, struct err *err) MUST_CHECK;
 
+/* job.passed_ms beside a lease that is set: a clock that was years ahead and is not any more (D10) would else
+ * leave the job claimable while it is leased. */
+#define PASSED_MS "case when job.passed_ms > now_ms() then now_ms() else job.passed_ms end"
+
 /* An audit line about a job or a channel; NULL texts are "". */
 struct trail {
     const char *job;

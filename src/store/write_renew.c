@@ -44,7 +44,7 @@ static int renew_rows(struct store *store, const char *worker, struct store_rene
     }
     int rc =
         db_query_rows(store->db,
-                      "update job set lease_until_ms = now_ms() + $3,"
+                      "update job set passed_ms = " PASSED_MS ", lease_until_ms = now_ms() + $3,"
                       " cancel_wanted = case when job.cancel_wanted = 0 then 0 else 2 end"
                       " {from rows id:text epoch:int} where job.id = {r.id} and job.lease_epoch = {r.epoch}"
                       " and job.lease_owner = $4 returning job.id, job.lease_epoch, job.channel_id,"

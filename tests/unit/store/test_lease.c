@@ -32,6 +32,52 @@ static void a_claim_leases_the_job(void **state)
     assert_string_equal(claim_one(fix, "w2").id.text, "");
 }
 
+/* The database's clock jumps ten years ahead, where it gives a lease, and back: no lease is for ever, and
+ * whoever lost one by the first jump writes nothing more. */
+static void d10_a_clock_that_jumps_ends_leases_and_makes_none_endless(void **state)
+{
+    struct fixture *fix = *state;
+    const int64_t years_ms = 10 * 365 * INT64_C(86400000);
+    add_job(fix, make_channel(fix, "t", "c"), "JOB1");
+    struct job_claim first = claim_one(fix, "w1");
+    fix->now_ms += years_ms;
+    struct job_claim second = claim_one(fix, "w2");
+    assert_int_equal(second.lease_epoch, 2);
+    struct job_write write = write_of(&first);
+    assert_int_equal(do_store_write(fix, &write), WRITE_LEASE_LOST);
+    fix->now_ms -= years_ms;
+    assert_string_equal(claim_one(fix, "w3").id.text, ""); /* not early: w2 is at work */
+    write = write_of(&second);
+    assert_int_equal(do_store_write(fix, &write), WRITE_OK);
+    fix->now_ms += LEASE_MS + TAKEOVER_DELAY_MS;
+    struct job_claim third = claim_one(fix, "w3");
+    assert_string_equal(third.id.text, first.id.text);
+    assert_int_equal(third.lease_epoch, 3);
+}
+
+/* It jumps back before anybody looks: neither a renewal nor a claim leaves the job to the next one who comes.
+ */
+static void d10_a_clock_that_jumps_back_leaves_a_lease_to_its_worker(void **state)
+{
+    struct fixture *fix = *state;
+    const int64_t years_ms = 10 * 365 * INT64_C(86400000);
+    struct store_renewal renewal;
+    add_job(fix, make_channel(fix, "t", "c"), "JOB1");
+    claim_one(fix, "w1");
+    fix->now_ms += years_ms;
+    struct job_claim second = claim_one(fix, "w2");
+    fix->now_ms -= years_ms;
+    assert_int_equal(renew(fix, &second, &renewal), WRITE_OK);
+    assert_string_equal(claim_one(fix, "w3").id.text, "");
+    fix->now_ms += years_ms;
+    struct job_claim third = claim_one(fix, "w3");
+    assert_int_equal(third.lease_epoch, 3);
+    move_to(fix, &third, JOB_QUEUED, CAUSE_NONE);
+    fix->now_ms -= years_ms;
+    assert_int_equal(claim_one(fix, "w4").lease_epoch, 4);
+    assert_string_equal(claim_one(fix, "w5").id.text, "");
+}
+
 static void a_lease_is_taken_over_after_its_end_and_the_delay(void **state)
 {
     struct fixture *fix = *state;
@@ -482,6 +528,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_claim_leases_the_job),
+        TEST(d10_a_clock_that_jumps_ends_leases_and_makes_none_endless),
+        TEST(d10_a_clock_that_jumps_back_leaves_a_lease_to_its_worker),
         TEST(a_lease_is_taken_over_after_its_end_and_the_delay),
         TEST(a_renewal_moves_the_end_of_the_lease),
         TEST(a_lease_given_back_has_no_delay),

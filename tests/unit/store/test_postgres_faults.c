@@ -359,6 +359,45 @@ static void d04_hosts_are_tried_one_after_another(void **state)
     store_close(store);
 }
 
+/* The server gives up the first `times` transactions that add a job: what a sequence counts outlives them. */
+static void refuse_adds(struct fixture *fix, const char *code, int times)
+{
+    char sql[512];
+    snprintf(sql, sizeof(sql),
+             "drop sequence if exists refusal cascade; create sequence refusal;"
+             "create or replace function refuse_add() returns trigger language plpgsql as $$ begin"
+             " if nextval('refusal') <= %d then raise exception using errcode = '%s', message = 'in the way';"
+             " end if; return new; end $$;"
+             "create or replace trigger refuse_add before insert on job for each row execute function "
+             "refuse_add()",
+             times, code);
+    postgres_must(fix->postgres->side, sql);
+}
+
+static void d02_a_transaction_that_was_in_the_way_is_repeated_and_not_for_ever(void **state)
+{
+    struct fixture *fix = *state;
+    static const char *const codes[] = {"40001", "40P01", "55P03"};
+    int64_t channel = make_channel(fix, "t", "c");
+    fix->postgres->is_spoilt = true;
+    for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "JOB%zu", i);
+        refuse_adds(fix, codes[i], 2);
+        assert_ok(try_add(fix, channel, id), fix);
+        assert_int_equal(number(fix, "select last_value from refusal"), 3);
+        refuse_adds(fix, codes[i], 1000);
+        assert_int_equal(try_add(fix, channel, "NEVER"), ERR_BUSY);
+        assert_true(store_was_conflict(fix->store));
+        assert_int_equal(number(fix, "select last_value from refusal"), 4);
+    }
+    refuse_adds(fix, "23514", 1000); /* no repetition makes that good */
+    assert_true(try_add(fix, channel, "NEVER") < 0);
+    assert_int_equal(number(fix, "select last_value from refusal"), 1);
+    assert_int_equal(number(fix, "select count(*) from job"), ARRAY_LEN(codes));
+    assert_int_equal(number(fix, "select count(*) from event where what = 'job added'"), ARRAY_LEN(codes));
+}
+
 /* ---- D05 ---- */
 
 static void d05_disk_full_keeps_nothing_half(void **state)
@@ -437,6 +476,7 @@ int main(void)
         TEST(d01_a_commit_that_was_not_made_is_an_error_and_repeated),
         TEST(d01_a_server_that_dies_at_a_commit_is_asked_when_it_is_back),
         TEST(d01_a_write_that_is_repeated_ends_the_same),
+        TEST(d02_a_transaction_that_was_in_the_way_is_repeated_and_not_for_ever),
         TEST(d02_a_lock_that_is_held_too_long_is_busy),
         TEST(d03_a_row_that_went_back_lets_no_old_lease_write),
         TEST(d04_a_database_that_can_only_be_read_is_left),
