@@ -158,7 +158,7 @@ def fill(site):
         site.add(tenant, f"{tenant}.mp4")
     site.database.sql(
         "insert into chunk select id, 0, tenant_id, 1000, 'x' from job;"
-        "insert into quota select client_id, id, 'uploads', 5, tenant_id, 1, 0 from channel;"
+        "insert into quota select client_id, id, 'uploads', 5, tenant_id, 1, 1 from channel;"
         "insert into watch select id, 0, now_ms() from tenant on conflict do nothing;"
         "insert into tally select tenant_id, 'refusals', id, 0, 0, 1, 0, 0 from channel;"
         "insert into alarm (tenant_id, channel_id, client_id, signal, severity, count, since_ms, last_at_ms, message,"
