@@ -118,6 +118,10 @@ grant select, update (closed_at_ms) on alarm to sluice_broker; -- a login, or an
 grant select (id, job_id), insert (at_ms, tenant_id, channel_id, job_id, who, what, from_state, to_state, cause,
     lease_epoch, http_status, reason, message, request_id)
   on event to sluice_broker;
+-- watch_videos
+grant select, insert (channel_id, tenant_id, looked_at_ms, judged_ms), update (looked_at_ms, judged_ms, trouble)
+  on video_look to sluice_broker;
+grant select, insert on foreign_video to sluice_broker;
 
 -- ---- an operator: every command but init. It brings its own broker for what has to do with logins
 
@@ -136,6 +140,7 @@ grant insert (id, tenant_id, channel_id, region, priority, state, cause, next_at
   on job to sluice_operator;
 grant insert (job_id, tenant_id) on upload to sluice_operator;
 grant select on event to sluice_operator;
+grant select on video_look to sluice_operator;
 grant update (closed_at_ms) on alarm to sluice_operator;
 grant insert on event_removal to sluice_operator; -- audit archive; a trigger does it, if the lines are old
 

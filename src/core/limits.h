@@ -53,6 +53,7 @@
 #define RECONCILE_LOOKS_MAX  6    /* lists of the channel's uploads before absence is believed … */
 #define RECONCILE_SPAN_MS    3600000 /* … and they span at least this long */
 #define LOOK_PAGES_MAX       4      /* pages of the uploads playlist in one look, each with one videos.list */
+#define VIDEO_LOOK_PAGES_MAX 10     /* of the same list, in one look for videos that no job made */
 #define RECONCILE_SKEW_MS    600000 /* YouTube's clock against ours, when a video's time is compared */
 #define CHECK_LOOKS_MAX      6      /* videos.list without the new video before an alarm (P15) */
 #define QUOTA_SOFT_PERCENT   90     /* of a client's uploads; what is above is for raised priority */

@@ -26,6 +26,9 @@ static const struct misuse_rule rules[MISUSE_COUNT] = {
                         1, HOUR_MS},
     [MISUSE_SCOPES] = {"token_scopes", "the login has lost scopes", false, false, MISUSE_PER_CHANNEL, 1,
                        HOUR_MS},
+    /* Frozen, we would stop, and they would not: they have a login or a session of their own. */
+    [MISUSE_VIDEOS] = {"videos", "videos that no job made are on the channel", true, false,
+                       MISUSE_PER_CHANNEL, 1, HOUR_MS, true},
     [MISUSE_HABIT] = {"habit", "far more jobs were added than in the days before", false, false,
                       MISUSE_PER_TENANT, 1000, HOUR_MS},
     /* Raised where the channel or client is stopped, and closed where it is let go on; counted nowhere. */
@@ -77,6 +80,7 @@ static const struct {
     {NULL, "forbidden", OF_JOB, MISUSE_REFUSALS},
     {"token refreshed", NULL, OF_NO_JOB, MISUSE_REFRESHES},
     {"quota drift", NULL, OF_NO_JOB, MISUSE_DRIFT},
+    {"foreign video", NULL, OF_NO_JOB, MISUSE_VIDEOS},
     {"job added", NULL, OF_JOB, MISUSE_HABIT},
 };
 

@@ -20,6 +20,7 @@ enum misuse_signal {
     MISUSE_DRIFT,           /* quota that our ledger did not spend */
     MISUSE_CHANNEL,         /* a login that is another channel's now */
     MISUSE_SCOPES,          /* a login that has lost scopes */
+    MISUSE_VIDEOS,          /* videos on the channel that no job made */
     MISUSE_HABIT,           /* far more jobs than the tenant is used to */
     MISUSE_CHANNEL_STOPPED, /* no misuse, but somebody must be told (K03, H08): see misuse_is_told() */
     MISUSE_CLIENT_STOPPED,  /* likewise (K04) */
@@ -36,6 +37,7 @@ struct misuse_rule {
     enum misuse_per per;
     uint32_t threshold; /* lines in one window; MISUSE_HABIT: at least so many */
     int64_t window_ms;
+    bool names_reasons; /* the alarm's message has the lines' reasons, which say what it is about */
 };
 
 const struct misuse_rule *misuse_rule(enum misuse_signal signal);

@@ -89,8 +89,8 @@ static int raise_alarm(struct store *store, const struct sign *sign, const struc
     const struct misuse_rule *rule = misuse_rule(sign->signal);
     struct audit_note note = {.http_status = 0};
     copy_text(note.reason, rule->name);
-    snprintf(note.message, sizeof(note.message), "%s: %" PRId64 " in %" PRId64 " minutes", rule->what,
-             tally->count, rule->window_ms / 60000);
+    snprintf(note.message, sizeof(note.message), "%s: %" PRId64 " in %" PRId64 " minutes%s%s", rule->what,
+             tally->count, rule->window_ms / 60000, sign->reasons[0] ? ": " : "", sign->reasons);
     struct trail trail = {.tenant_id = sign->tenant_id,
                           .channel_id = sign->channel_id,
                           .who = who,

@@ -5,6 +5,9 @@
  * Lines get their ids before their transactions end. So those of the last moments are left for the next look:
  * a transaction that takes longer to end than LATE_MS may hide a line from it.
  */
+#include <stdio.h>
+#include <string.h>
+
 #include "base/mem.h"
 #include "base/text.h"
 #include "store/db_rows.h"
@@ -103,15 +106,29 @@ static bool is_same(const struct sign *a, const struct sign *b)
            a->client_id == b->client_id;
 }
 
-static void add_sign(struct look *look, const struct sign *sign)
+/* What has no place any more is left out as a whole. */
+static void add_reason(struct sign *sign, const char *reason)
+{
+    size_t len = strlen(sign->reasons), size = sizeof(sign->reasons);
+    if (!strstr(sign->reasons, " …") && len + strlen(reason) + sizeof(", , …") <= size)
+        snprintf(sign->reasons + len, size - len, "%s%s", len ? ", " : "", reason);
+    else if (!strstr(sign->reasons, " …"))
+        snprintf(sign->reasons + len, size - len, ", …");
+}
+
+static void add_sign(struct look *look, const struct sign *sign, const char *reason)
 {
     uint32_t at = 0;
     while (at < look->sign_count && !is_same(&look->signs[at], sign))
         at++;
-    if (at < look->sign_count)
-        look->signs[at].count += sign->count;
-    else if (at < SIGNS_MAX)
+    if (at == SIGNS_MAX)
+        return;
+    if (at == look->sign_count)
         look->signs[look->sign_count++] = *sign;
+    else
+        look->signs[at].count += sign->count;
+    if (misuse_rule(sign->signal)->names_reasons)
+        add_reason(&look->signs[at], reason);
 }
 
 /* Lines that are alike, and how many they are. */
@@ -125,7 +142,7 @@ static void read_lines(const struct db_stmt *stmt, struct look *look)
     enum misuse_per per = misuse_rule(sign.signal)->per;
     sign.channel_id = per == MISUSE_PER_CHANNEL ? db_int(stmt, 1) : 0;
     sign.client_id = per == MISUSE_PER_CLIENT ? db_int(stmt, 2) : 0;
-    add_sign(look, &sign);
+    add_sign(look, &sign, line.reason);
 }
 
 static int find_signs(struct store *store, struct look *look, struct err *err)

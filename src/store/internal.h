@@ -162,6 +162,7 @@ struct sign {
     enum misuse_signal signal;
     int64_t tenant_id, channel_id, client_id;
     uint32_t count;
+    char reasons[128]; /* those that the alarm names, as far as there is room */
 };
 /* A channel (or a client) was stopped: an alarm that stays open until it goes on. */
 struct stop {

@@ -105,29 +105,63 @@ int do_recheck_quota_holds(struct store *store, int64_t client, struct err *err)
     return rc < 0 ? rc : 0;
 }
 
-static int do_quota_charge(struct store *store, const struct store_charge *charge, struct err *err)
+static struct account account_of(const struct store_charge *charge)
 {
-    struct account account = {.client_id = charge->client_id,
-                              .channel_id = charge->channel_id,
-                              .bucket = BUCKET_UNITS,
-                              .pacific_day = charge->pacific_day};
+    return (struct account){.client_id = charge->client_id,
+                            .channel_id = charge->channel_id,
+                            .bucket = BUCKET_UNITS,
+                            .pacific_day = charge->pacific_day};
+}
+
+static int charge_account(struct store *store, const struct account *account,
+                          const struct store_charge *charge, struct err *err)
+{
     struct audit_note note = {.http_status = 0};
-    int rc = lock_client(store, &account, err);
-    if (rc == 0)
-        rc = add_used(store, &account, charge->units, err);
+    int rc = add_used(store, account, charge->units, err);
     snprintf(note.message, sizeof(note.message), "%s, " CHARGED_FORMAT, charge->calls, charge->units,
-             quota_bucket_text(account.bucket));
-    struct trail trail = {.tenant_id = account.tenant_id,
-                          .channel_id = account.channel_id,
+             quota_bucket_text(account->bucket));
+    struct trail trail = {.tenant_id = account->tenant_id,
+                          .channel_id = account->channel_id,
                           .who = charge->who,
                           .what = "look started",
                           .note = &note};
     return rc < 0 ? rc : do_trail(store, &trail, NULL, err);
 }
 
+static int do_quota_charge(struct store *store, const struct store_charge *charge, struct err *err)
+{
+    struct account account = account_of(charge);
+    int rc = lock_client(store, &account, err);
+    return rc < 0 ? rc : charge_account(store, &account, charge, err);
+}
+
 int store_quota_charge(struct store *store, const struct store_charge *charge, struct err *err)
 {
     return STEP(store, err, do_quota_charge(store, charge, err));
+}
+
+static int do_charge_below(struct store *store, const struct store_charge *charge, uint32_t percent,
+                           bool *ret_fits, struct err *err)
+{
+    struct account account = account_of(charge);
+    int64_t used = 0, limit = 0;
+    *ret_fits = false;
+    int rc = lock_client(store, &account, err);
+    if (rc == 0)
+        rc = count_used(store, &account, &used, err);
+    if (rc == 0)
+        rc = db_number(store->db, "select units_per_day from client where id = $1",
+                       DB_ARGS(DB_I(charge->client_id)), &limit, err);
+    if (rc < 0 || (used + charge->units) * 100 > limit * percent)
+        return rc < 0 ? rc : 0;
+    *ret_fits = true;
+    return charge_account(store, &account, charge, err);
+}
+
+int store_quota_charge_below(struct store *store, const struct store_charge *charge, uint32_t percent,
+                             bool *ret_fits, struct err *err)
+{
+    return STEP(store, err, do_charge_below(store, charge, percent, ret_fits, err));
 }
 
 /* ---- looking ---- */

@@ -270,6 +270,28 @@ static const char client_state_sql[] =
                       "alter table channel add column own_reason text not null default '';"
                       "alter table channel add column own_until_ms bigint not null default 0;";
 
+/* Looks at channels' uploads, for videos that no job has made (videos.h). */
+static const char videos_sql[] =
+    "create table video_look ("
+    " channel_id bigint primary key not null,"
+    " tenant_id bigint not null,"
+    " looked_at_ms bigint not null,"
+    " judged_ms bigint not null,"
+    " trouble text not null default '',"
+    " foreign key (tenant_id, channel_id) references channel (tenant_id, id));"
+
+    "create table foreign_video ("
+    " channel_id bigint not null,"
+    " tenant_id bigint not null,"
+    " video_id {key} not null,"
+    " published_at_ms bigint not null,"
+    " found_at_ms bigint not null,"
+    " primary key (channel_id, video_id),"
+    " foreign key (tenant_id, channel_id) references channel (tenant_id, id));"
+
+    /* A handful: uploads whose last byte may be out. */
+    "create index upload_finalizing on upload (tenant_id, job_id) where finalizing = 1;";
+
 static int fill_moves(struct db *db, struct err *err)
 {
     int rc = 0;
@@ -316,10 +338,16 @@ static int make_client_states(struct db *db, struct err *err)
     return db_script(db, client_state_sql, err);
 }
 
+static int make_video_looks(struct db *db, struct err *err)
+{
+    return db_script(db, videos_sql, err);
+}
+
 const struct migration schema_migrations[] = {
     {"first tables", make_tables, 1},
     {"alarms", make_alarms, 1},
     {"keys", schema_add_keys, 3},
     {"states of clients", make_client_states, 3},
+    {"looks at videos", make_video_looks, 3},
 };
 const int64_t schema_version = ARRAY_LEN(schema_migrations);

@@ -423,6 +423,11 @@ struct store_charge {
 };
 int store_quota_charge(struct store *store, const struct store_charge *charge, struct err *err) MUST_CHECK;
 
+/* The same, unless the client would have spent more than this part of its day: then nothing is counted, and
+ * *ret_fits is false. */
+int store_quota_charge_below(struct store *store, const struct store_charge *charge, uint32_t percent,
+                             bool *ret_fits, struct err *err) MUST_CHECK;
+
 struct store_worker {
     char name[NAME_SIZE], region[NAME_SIZE];
     int64_t started_at_ms, seen_at_ms;

@@ -56,6 +56,7 @@ static void other_lines_count_where_they_say_so(void **state)
     assert_int_equal(signal_of("login refused", "auth", false), MISUSE_REFUSALS);
     assert_int_equal(signal_of("token refreshed", "", false), MISUSE_REFRESHES);
     assert_int_equal(signal_of("quota drift", "", false), MISUSE_DRIFT);
+    assert_int_equal(signal_of("foreign video", "dQw4w9WgXcQ", false), MISUSE_VIDEOS);
     assert_int_equal(signal_of("job added", "", true), MISUSE_HABIT);
     assert_int_equal(signal_of("claimed", "", true), -1);
     assert_int_equal(signal_of("alarm raised", "refusals", false), -1);

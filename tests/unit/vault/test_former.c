@@ -53,7 +53,10 @@ static void seal_all_as_before(struct keys_world *world)
 /* As the schema was. */
 static void take_back_keys(struct keys_world *world)
 {
-    static const char *const statements[] = {"drop table key_rotation",
+    static const char *const statements[] = {"drop table foreign_video",
+                                             "drop table video_look",
+                                             "drop index upload_finalizing",
+                                             "drop table key_rotation",
                                              "drop table tenant_key",
                                              "drop table root_key",
                                              "alter table token drop column access_sealed",
