@@ -76,6 +76,7 @@ static int run_check(struct cli *cli, struct err *err)
         check_logins(&check);
         check_work(&check);
         check_alarms(&check);
+        check_videos(&check);
     }
     if (check.fail_count == 0)
         return 0;

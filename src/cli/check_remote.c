@@ -9,6 +9,7 @@
 #include "cli/findings.h"
 #include "cli/output.h"
 #include "http/http.h"
+#include "store/videos.h"
 #include "youtube/youtube.h"
 
 enum { CA_BYTES_MAX = 16777216, REPLY_LEN_MAX = 65536, PROBE_MS = 20000, WORKER_ALIVE_MS = 60000 };
@@ -267,4 +268,22 @@ void check_alarms(struct check *check)
         check_fail(check, "alarm", NULL, &err);
     else if (census.alarm_count == 0)
         check_ok(check, "alarm", "none is open");
+}
+
+/* ---- looks at videos ---- */
+
+static int on_video_trouble(void *ctx, const struct store_channel *channel, const char *trouble)
+{
+    check_warn(ctx, "videos", "sluice channel login",
+               "those of channel %s of tenant %s cannot be looked at, so nobody is told of others' there: %s",
+               channel->name, channel->tenant, trouble);
+    return 0;
+}
+
+void check_videos(struct check *check)
+{
+    struct err err = {0};
+    if (check->cli->settings.watch_videos_ms > 0 &&
+        store_video_trouble_list(check->cli->store, on_video_trouble, check, &err) < 0)
+        check_fail(check, "videos", NULL, &err);
 }

@@ -33,5 +33,6 @@ void check_token_service(struct check *check, bool is_online);
 void check_logins(struct check *check);
 void check_work(struct check *check);
 void check_alarms(struct check *check);
+void check_videos(struct check *check); /* nothing where they are not looked at */
 
 #endif

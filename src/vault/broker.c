@@ -429,6 +429,7 @@ bool broker_build_config(const struct broker_config *config, struct secret *ret,
     message_put_number(&out, config->isolated_tenants != NULL);
     message_put_text(&out, config->isolated_tenants);
     message_put_text(&out, config->who);
+    message_put_number(&out, config->watch_videos_ms);
     return message_finish(&out, ret, ret_len);
 }
 

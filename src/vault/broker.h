@@ -48,8 +48,9 @@ struct broker_config {
     const char *tenants;          /* "a,b": what concerns another is refused; NULL or "": none */
     const char *isolated_tenants; /* not NULL: the child refuses to run where its login to the store is not
                                      kept to these; "" : whichever it reaches (store/isolation.h) */
-    const char *who;   /* in whose name logins, imports, removals are trailed, as cli:anna; NULL: nobody's */
-    int64_t answer_ms; /* a child that owes an answer, or its hello, for this long hangs; 0: 60 s */
+    const char *who; /* in whose name logins, imports, removals are trailed, as cli:anna; NULL: nobody's */
+    int64_t watch_videos_ms; /* > 0: a channel's uploads are looked at for videos of nobody here, so often */
+    int64_t answer_ms;       /* a child that owes an answer, or its hello, for this long hangs; 0: 60 s */
 };
 
 /* The child: runs until its parent closes the socket. Returns an exit code. Logs to standard error, never a

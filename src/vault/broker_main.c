@@ -94,6 +94,7 @@ static int check_root(struct child *child, const struct message *config, struct 
 {
     const char *root = config->fields[CONFIG_API_ROOT].text;
     child->allow_plain_loopback = config->fields[CONFIG_PLAIN].number != 0;
+    child->watch_videos_ms = config->fields[CONFIG_WATCH_VIDEOS_MS].number;
     child->api_root = mem_dup(root);
     return yt_check_api_root(root, child->allow_plain_loopback, err);
 }

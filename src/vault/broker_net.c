@@ -1,4 +1,4 @@
-/* What the broker sends: forms to token endpoints, and channels.list to the API root. */
+/* What the broker sends: forms to token endpoints, and lists to the API root. */
 #include <string.h>
 
 #include "base/clock.h"
@@ -150,39 +150,45 @@ void count_whose(struct child *child, int64_t client_id, int64_t channel_id)
             F_STR("message", err.message));
 }
 
+int get_with_token(struct child *child, const struct yt_request *request, const struct secret *access,
+                   size_t reply_len_max, void (*done)(void *ctx, const struct http_reply *reply), void *ctx,
+                   struct err *err)
+{
+    static const char head[] = "Authorization: Bearer ";
+    struct secret bearer AUTO_SECRET = {0};
+    const char *headers[HEADERS_MAX] = {NULL};
+    size_t count = 0;
+    struct http_request *started;
+    secret_reserve(&bearer, sizeof(head) - 1 + access->len);
+    memcpy(bearer.data, head, sizeof(head) - 1);
+    memcpy(bearer.data + sizeof(head) - 1, access->data, access->len);
+    while (request->headers[count] && count < HEADERS_MAX - 2) {
+        headers[count] = request->headers[count];
+        count++;
+    }
+    headers[count] = bearer.data;
+    return http_start(child->http,
+                      &(struct http_exchange){.method = request->method,
+                                              .url = request->url.data,
+                                              .headers = headers,
+                                              .reply_len_max = reply_len_max,
+                                              .deadline_ms = EXCHANGE_MS,
+                                              .done = done,
+                                              .ctx = ctx},
+                      &started, err);
+}
+
 int ask_whose(struct child *child, const struct secret *access, int64_t client_id, int64_t channel_id,
               void (*done)(void *ctx, const struct whose *whose), void *ctx, struct err *err)
 {
     struct yt_request request;
-    struct secret bearer AUTO_SECRET = {0};
-    const char *headers[HEADERS_MAX] = {NULL};
-    size_t count = 0;
-    static const char head[] = "Authorization: Bearer ";
     /* What cannot be counted is not asked: the ledger never says less than YouTube (I8). */
     if (channel_id && charge_whose(child, client_id, channel_id, err) != 0)
         return err->code;
-    secret_reserve(&bearer, sizeof(head) - 1 + access->len);
-    memcpy(bearer.data, head, sizeof(head) - 1);
-    memcpy(bearer.data + sizeof(head) - 1, access->data, access->len);
-
-    yt_build_channels_mine(child->api_root, &request);
-    while (request.headers[count] && count < HEADERS_MAX - 2) {
-        headers[count] = request.headers[count];
-        count++;
-    }
-    headers[count] = bearer.data;
     struct whose_ask *ask = mem_alloc(sizeof(*ask));
     *ask = (struct whose_ask){.done = done, .ctx = ctx};
-    struct http_request *started;
-    int code = http_start(child->http,
-                          &(struct http_exchange){.method = request.method,
-                                                  .url = request.url.data,
-                                                  .headers = headers,
-                                                  .reply_len_max = REPLY_BYTES_MAX,
-                                                  .deadline_ms = EXCHANGE_MS,
-                                                  .done = whose_ended,
-                                                  .ctx = ask},
-                          &started, err);
+    yt_build_channels_mine(child->api_root, &request);
+    int code = get_with_token(child, &request, access, REPLY_BYTES_MAX, whose_ended, ask, err);
     yt_request_release(&request);
     if (code != 0)
         mem_free(ask);

@@ -188,6 +188,7 @@ static void hand_out(struct token_entry *entry, uint64_t id, uint64_t job)
                             .access = entry->access.data,
                             .expires_at_mono_ms = entry->expires_at_mono_ms,
                             .retry_after_ms = -1});
+    videos_look(entry->tokens->child, entry);
 }
 
 /* ---- starting flights ---- */

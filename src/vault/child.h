@@ -11,6 +11,7 @@
  *                   another device; broker_login_file.c: or another program's file
  * broker_client.c   imports clients; broker_removal.c removes channels
  * broker_rows.c     sealed rows and sessions; broker_reach.c: of which tenants
+ * broker_videos.c   looks at channels' uploads, for videos that no job has made
  * broker_net.c      what goes over the network; broker_service.c: to a token service
  *
  * sandbox.c         what this process gives up
@@ -59,6 +60,7 @@ struct child {
     struct service *service; /* NULL: logins are in the store */
     char *api_root;
     bool allow_plain_loopback;
+    int64_t watch_videos_ms; /* 0: videos are not looked at */
     struct tokens *tokens;
     struct cdn_signing cdn;
     char *who;       /* owned; see struct broker_config */
@@ -137,6 +139,10 @@ int open_access_token(struct child *child, const struct store_channel *channel, 
 /* POST of a form. `done` as in http.h; not called where this returns an error. */
 int post_form(struct child *child, const char *url, const struct buf *form,
               void (*done)(void *ctx, const struct http_reply *reply), void *ctx, struct err *err) MUST_CHECK;
+/* GET with an access token, at the API root. As post_form(). */
+int get_with_token(struct child *child, const struct yt_request *request, const struct secret *access,
+                   size_t reply_len_max, void (*done)(void *ctx, const struct http_reply *reply), void *ctx,
+                   struct err *err) MUST_CHECK;
 /* "https://host/token" and "revoke" make "https://host/revoke". False: `uri` is no such URL. */
 bool neighbour_uri(const char *uri, const char *name, struct buf *ret);
 struct yt_http reply_for_youtube(const struct http_reply *reply);

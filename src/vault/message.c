@@ -30,10 +30,10 @@ static const struct {
     const char *name;
     struct field_rule fields[MESSAGE_FIELDS_MAX];
 } rules[MESSAGE_TYPE_COUNT] = {
-    [MESSAGE_CONFIG] = {"config",
-                        {TEXT(4096), TEXT(4096), TEXT(512),  TEXT(4096), TEXT(512), NUMBER,     NUMBER,
-                         NUMBER,     TEXT(4096), TEXT(127),  TEXT(4096), NUMBER,    TEXT(1024), TEXT(4096),
-                         TEXT(4096), TEXT(4096), TEXT(4096), TEXT(4096), NUMBER,    TEXT(4096), TEXT(63)}},
+    [MESSAGE_CONFIG] = {"config", {TEXT(4096), TEXT(4096), TEXT(512),  TEXT(4096), TEXT(512),  NUMBER,
+                                   NUMBER,     NUMBER,     TEXT(4096), TEXT(127),  TEXT(4096), NUMBER,
+                                   TEXT(1024), TEXT(4096), TEXT(4096), TEXT(4096), TEXT(4096), TEXT(4096),
+                                   NUMBER,     TEXT(4096), TEXT(63),   NUMBER}},
     [MESSAGE_TOKEN] = {"token", {NUMBER, NUMBER, TEXT(32), NUMBER, NUMBER}},
     [MESSAGE_SEAL] = {"seal", {NUMBER, TEXT(32), TEXT(4096)}},
     [MESSAGE_OPEN] = {"open", {NUMBER, TEXT(32), BYTES(VAULT_SEALED_MAX)}},

@@ -15,7 +15,7 @@
 #include "base/err.h"
 #include "vault/secret.h"
 
-enum { MESSAGE_LEN_MAX = 65536, MESSAGE_HEAD_BYTES = 4, MESSAGE_FIELDS_MAX = 21 };
+enum { MESSAGE_LEN_MAX = 65536, MESSAGE_HEAD_BYTES = 4, MESSAGE_FIELDS_MAX = 22 };
 
 /* Requests, answered with the same id: by their answer, or by ERROR. */
 enum message_type {
@@ -69,7 +69,8 @@ enum {
     CONFIG_TENANTS,
     CONFIG_IS_ISOLATED,
     CONFIG_ISOLATED_TENANTS,
-    CONFIG_WHO
+    CONFIG_WHO,
+    CONFIG_WATCH_VIDEOS_MS
 };
 enum { ASK_TENANT_ID, ASK_CHANNEL_ID, ASK_JOB, ASK_EPOCH, ASK_FRESH };
 enum { SEAL_TENANT_ID, SEAL_JOB, SEAL_URL };

@@ -77,6 +77,7 @@ struct token_entry {
         uint64_t serial;
     } handouts[HANDOUTS_MAX];
     uint32_t handout_count;
+    int64_t look_at_mono_ms; /* not before: videos_look() */
 
     struct token_waiter *waiters;
     bool in_flight;   /* or waiting for its start */
@@ -95,6 +96,11 @@ struct token_entry {
     unsigned char refused_row[ROW_DIGEST_BYTES];
     char refused_message[MESSAGE_SIZE];
 };
+
+/* ---- what else a token is good for (broker_videos.c) ---- */
+
+/* Looks at the uploads of the channel, if that is wanted and due; at once or not at all. */
+void videos_look(struct child *child, struct token_entry *entry);
 
 /* ---- flights ---- */
 

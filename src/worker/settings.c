@@ -75,6 +75,11 @@ static const struct conf_key keys[] = {
     {FIELD(watch_every_ms), .type = CONF_DURATION, .default_value = "30s", .max = 3600000,
      .help = "How often the audit trail is looked through for misuse (docs/operations.md). Of any number of workers "
              "one does it. 0: this one never does."},
+    {FIELD(watch_videos_ms), .type = CONF_DURATION, .default_value = "0", .max = 604800000,
+     .help = "How often a channel's uploads are looked at for videos that no job of it has made, while it has work "
+             "(docs/operations.md). For channels that nobody uploads to by hand. A look costs a quota unit for each "
+             "50 videos of the last day, and is left out where the client has spent " TEXT_OF(QUOTA_SOFT_PERCENT)
+             " % of its units. 0: never."},
     {FIELD(notify_url), .type = CONF_TEXT, .default_value = "",
      .help = "Where alarms are told: a URL that gets a POST for each (docs/notify.md). https only. Empty: nowhere."},
     {FIELD(notify_key_file), .type = CONF_PATH, .default_help = "none",

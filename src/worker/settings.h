@@ -63,10 +63,11 @@ struct settings {
     int64_t retry_cap_ms;
     uint32_t retry_tries;
     int64_t retry_life_ms;
-    int64_t watch_every_ms; /* 0: this worker does not look for misuse */
-    char *notify_url;       /* "": alarms are told nowhere */
-    char *notify_key_file;  /* NULL: none */
-    char *notify_ca_file;   /* NULL: the system's */
+    int64_t watch_every_ms;  /* 0: this worker does not look for misuse */
+    int64_t watch_videos_ms; /* 0: channels' uploads are not looked at */
+    char *notify_url;        /* "": alarms are told nowhere */
+    char *notify_key_file;   /* NULL: none */
+    char *notify_ca_file;    /* NULL: the system's */
     bool notify_allow_private;
     bool reconcile_restarts;
     bool check_video;

@@ -243,6 +243,7 @@ struct broker_config worker_broker_config(const struct settings *settings)
         .cdn_sign_hash = settings->cdn_sign_hash,
         .tenants = settings->tenants,
         .isolated_tenants = settings_isolated_tenants(settings),
+        .watch_videos_ms = settings->watch_videos_ms,
     };
 }
 

@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "plant.h"
@@ -183,6 +184,43 @@ static void serve_channels(struct endpoint *endpoint, int fd)
     }
 }
 
+/* ---- playlistItems.list ---- */
+
+static void reply_page(struct endpoint *endpoint, int fd, int left)
+{
+    char body[1024], when[32], next[48] = "";
+    time_t now = time(NULL) + 1; /* whole seconds, and after the login */
+    struct tm tm;
+    strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
+    if (left > 0)
+        snprintf(next, sizeof(next), "\"nextPageToken\":\"page-%d\",", left);
+    snprintf(body, sizeof(body),
+             "{%s\"items\":[{\"snippet\":{\"publishedAt\":\"%s\"},\"contentDetails\":{\"videoId\":"
+             "\"video-%d\"}}]}",
+             next, when, left);
+    reply(fd, "200 OK", "", atomic_load(&endpoint->video_pages) > 0 ? body : "{\"items\":[]}");
+}
+
+static void serve_videos(struct endpoint *endpoint, int fd, const char *request)
+{
+    const char *page = strstr(request, "pageToken=page-");
+    int left = page ? (int)strtol(page + 15, NULL, 10) : atomic_load(&endpoint->video_pages);
+    usleep((useconds_t)atomic_load(&endpoint->delay_ms) * 1000);
+    switch ((enum videos_mode)atomic_load(&endpoint->videos_mode)) {
+    case VIDEOS_OK:
+        reply_page(endpoint, fd, left - 1);
+        break;
+    case VIDEOS_503:
+        reply(fd, "503 Unavailable", "", "");
+        break;
+    case VIDEOS_NARROW:
+        reply(fd, "403 Forbidden", "",
+              "{\"error\":{\"code\":403,\"message\":\"Request had insufficient authentication scopes.\","
+              "\"errors\":[{\"domain\":\"global\",\"reason\":\"insufficientPermissions\"}]}}");
+        break;
+    }
+}
+
 /* ---- serving ---- */
 
 /* One request, head and body; false if the other side went. */
@@ -222,6 +260,11 @@ static void serve(struct endpoint *endpoint, int fd)
                    strstr(request, "Authorization: Bearer ya29.access-")) {
             atomic_fetch_add(&endpoint->channels_requests, 1);
             serve_channels(endpoint, fd);
+        } else if (strncmp(request, "GET /youtube/v3/playlistItems?", 30) == 0 &&
+                   strstr(request, "playlistId=UUone") &&
+                   strstr(request, "Authorization: Bearer ya29.access-")) {
+            atomic_fetch_add(&endpoint->videos_requests, 1);
+            serve_videos(endpoint, fd, request);
         } else {
             reply(fd, "404 Not Found", "", "{}");
         }
@@ -273,11 +316,14 @@ void endpoint_reset(struct endpoint *endpoint)
 {
     atomic_store(&endpoint->mode, ENDPOINT_OK);
     atomic_store(&endpoint->channels_mode, CHANNELS_OK);
+    atomic_store(&endpoint->videos_mode, VIDEOS_OK);
+    atomic_store(&endpoint->video_pages, 0);
     atomic_store(&endpoint->delay_ms, 0);
     atomic_store(&endpoint->next_refresh, 0);
     endpoint->expires_in[0] = endpoint->channel[0] = '\0';
     atomic_store(&endpoint->token_requests, 0);
     atomic_store(&endpoint->channels_requests, 0);
+    atomic_store(&endpoint->videos_requests, 0);
     atomic_store(&endpoint->revoke_requests, 0);
     atomic_store(&endpoint->service_requests, 0);
     atomic_store(&endpoint->presented, -1);

@@ -1,7 +1,7 @@
 /*
- * A token endpoint, a revocation endpoint, a token service and channels.list for the broker's tests: plain
- * http on a loopback port, in a process of its own (it knows the planted secrets), told what to do through
- * shared memory.
+ * A token endpoint, a revocation endpoint, a token service, channels.list and playlistItems.list for the
+ * broker's tests: plain http on a loopback port, in a process of its own (it knows the planted secrets), told
+ * what to do through shared memory.
  */
 #ifndef TESTS_VAULT_ENDPOINT_H
 #define TESTS_VAULT_ENDPOINT_H
@@ -34,17 +34,26 @@ enum channels_mode {
     CHANNELS_QUOTA, /* 403 quotaExceeded */
 };
 
+enum videos_mode {
+    VIDEOS_OK,
+    VIDEOS_503,
+    VIDEOS_NARROW, /* 403 insufficientPermissions */
+};
+
 struct endpoint {
     /* what to do */
     atomic_int mode;
     atomic_int channels_mode;
-    atomic_int delay_ms;     /* before each reply of the token endpoint and the token service */
+    atomic_int videos_mode;
+    atomic_int video_pages;  /* with a video each: "video-0" is that of the last; 0: no videos */
+    atomic_int delay_ms;     /* before each reply of the token endpoint, the token service and the videos */
     atomic_int next_refresh; /* number of the refresh token that a login or a rotation brings */
     char expires_in[32];     /* JSON; "" : 3599 */
     char channel[32];        /* "" : UCone */
     /* what came */
     atomic_int token_requests;
     atomic_int channels_requests;
+    atomic_int videos_requests;
     atomic_int revoke_requests;
     atomic_int service_requests; /* for tokens */
     atomic_int presented;        /* number of the refresh token that was presented last; -1: an unknown one */

@@ -96,11 +96,19 @@ static void read_log(const struct world *world, struct buf *ret)
     assert_int_equal(file_read(world->log_file, ret, NULL), 0);
 }
 
-bool world_log_has(const struct world *world, const char *text)
+uint32_t world_log_count(const struct world *world, const char *text)
 {
     struct buf log AUTO_BUF;
+    uint32_t count = 0;
     read_log(world, &log);
-    return strstr(log.data, text) != NULL;
+    for (const char *at = log.data; (at = strstr(at, text)); at++)
+        count++;
+    return count;
+}
+
+bool world_log_has(const struct world *world, const char *text)
+{
+    return world_log_count(world, text) > 0;
 }
 
 static bool log_is_clean(const struct world *world)

@@ -50,6 +50,7 @@ void world_close_broker(struct world *world);          /* and runs the loop unti
 /* Fails the test, telling the last error. */
 void world_print_failure(struct world *world, const char *what, int code);
 bool world_log_has(const struct world *world, const char *text);
+uint32_t world_log_count(const struct world *world, const char *text);
 
 /* A client_secret.json with the planted secret. */
 int import_client(struct world *world, const char *name, struct store_client *ret);
