@@ -52,9 +52,12 @@ static void end_well(struct look *look, bool is_cut)
     uint32_t found = 0;
     if (store_video_look_end(look->child->store, &look->turn, &list, &found, &err) != 0)
         tell_failure(look, LOG_WARN, err.message);
-    else if (found > 0)
-        LOG(LOG_ERROR, "there are videos that no job has made", F_STR("tenant", look->channel.tenant),
-            F_STR("channel", look->channel.name), F_I64("count", found));
+    else
+        LOG(found > 0 ? LOG_ERROR : LOG_DEBUG,
+            found > 0 ? "there are videos that no job has made"
+                      : "the channel's videos are those of its jobs",
+            F_STR("tenant", look->channel.tenant), F_STR("channel", look->channel.name),
+            F_I64("count", found));
     look_free(look);
 }
 

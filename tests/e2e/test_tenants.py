@@ -162,7 +162,9 @@ def fill(site):
         "insert into watch select id, 0, now_ms() from tenant on conflict do nothing;"
         "insert into tally select tenant_id, 'refusals', id, 0, 0, 1, 0, 0 from channel;"
         "insert into alarm (tenant_id, channel_id, client_id, signal, severity, count, since_ms, last_at_ms, message,"
-        " reaction) select tenant_id, id, 0, 'refusals', 'warning', 1, 0, 0, '', '' from channel")
+        " reaction) select tenant_id, id, 0, 'refusals', 'warning', 1, 0, 0, '', '' from channel;"
+        "insert into video_look select id, tenant_id, 0, 0 from channel;"
+        "insert into foreign_video select id, tenant_id, 'x', 0, 0 from channel")
 
 
 def has_tenant(database, table):
