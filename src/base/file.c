@@ -49,6 +49,12 @@ char *file_folder(const char *path)
     return mem_dup_n(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
+const char *file_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
 int file_sync_name(const char *path, struct err *err)
 {
     char *folder AUTO_FREE = file_folder(path);

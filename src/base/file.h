@@ -16,6 +16,8 @@ int file_read(const char *path, struct buf *ret, struct err *err) MUST_CHECK;
  * it.
  */
 char *file_folder(const char *path);
+/* What follows the path's last slash; points into `path`. */
+const char *file_name(const char *path);
 /* After the file was named or renamed: its name, too, is on the disk. ERR_IO. */
 int file_sync_name(const char *path, struct err *err) MUST_CHECK;
 

@@ -178,11 +178,10 @@ static int note_tenant(struct archive *archive, const struct batch *batch, const
                        struct err *err)
 {
     struct store_event event = {.what = "audit archived"};
-    const char *slash = strrchr(archive->path, '/');
     snprintf(event.message, sizeof(event.message),
              "%" PRIu32 " lines from id %" PRId64 " to %" PRId64 " are in a file with SHA-256 %s: %s",
              count_of_tenant(batch, tenant, batch->count), batch->ids[0], batch->ids[batch->count - 1],
-             archive->sha256, slash ? slash + 1 : archive->path);
+             archive->sha256, file_name(archive->path));
     text_copy(event.who, sizeof(event.who), cli_who());
     text_copy(event.tenant, sizeof(event.tenant), tenant);
     return store_event_add(archive->cli->store, &event, err);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/parse.h"
 #include "base/text.h"
@@ -125,8 +126,7 @@ void job_video_url(const struct store_job *job, struct buf *ret)
 
 const char *job_file_name(const struct store_job *job)
 {
-    const char *slash = job->storage_path ? strrchr(job->storage_path, '/') : NULL;
-    return slash ? slash + 1 : job->storage_path ? job->storage_path : "";
+    return job->storage_path ? file_name(job->storage_path) : "";
 }
 
 /* ---- exit codes ---- */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/parse.h"
 #include "cli/bars.h"
@@ -264,9 +265,8 @@ static void begin_bars(struct upload *upload)
     upload->bars = bars_open(upload->cli->quiet);
     for (int i = 0; i < upload->submit.count; i++) {
         const struct submit_item *item = &upload->submit.items[i];
-        const char *slash = strrchr(item->path, '/');
         char line[512];
-        bars_add(upload->bars, item->id, slash ? slash + 1 : item->path, item->size_bytes);
+        bars_add(upload->bars, item->id, file_name(item->path), item->size_bytes);
         snprintf(line, sizeof(line), "%s is job %s%s", item->typed, item->id.text,
                  item->existed ? " (added before)" : "");
         bars_say(upload->bars, line);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/parse.h"
 #include "base/text.h"
@@ -42,8 +43,7 @@ static void put_title_char(struct buf *out, const char *text, size_t size, uint3
 
 static json_t *title_from_path(const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    const char *name = slash ? slash + 1 : path;
+    const char *name = file_name(path);
     const char *dot = strrchr(name, '.');
     size_t len = dot && dot > name ? (size_t)(dot - name) : strlen(name);
     struct buf title AUTO_BUF = BUF_INIT(4 * METADATA_TITLE_LENGTH_MAX);

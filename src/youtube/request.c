@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "core/limits.h"
@@ -188,12 +189,6 @@ void yt_build_videos_list(const char *api_root, const char *const *ids, uint32_t
 
 /* ---- names ---- */
 
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
 /* The extension's dot; NULL: none. A leading dot hides a file, it begins no extension. */
 static const char *extension_of(const char *name)
 {
@@ -220,7 +215,7 @@ void yt_slug(const char *storage_path, const char *job_id, char ret[256])
 {
     enum { BASE_MAX = 120, EXTENSION_MAX = 16 };
     char base[BASE_MAX + 1], extension[EXTENSION_MAX + 1] = "";
-    const char *name = base_name(storage_path);
+    const char *name = file_name(storage_path);
     const char *dot = extension_of(name);
     size_t len = dot ? (size_t)(dot - name) : strlen(name);
     base[put_safe(base, BASE_MAX, name, len)] = '\0';
@@ -238,7 +233,7 @@ const char *yt_content_type(const char *storage_path)
         {".flv", "video/x-flv"},      {".3gp", "video/3gpp"},  {".ts", "video/mp2t"},
         {".mts", "video/mp2t"},       {".m2ts", "video/mp2t"}, {".ogv", "video/ogg"},
     };
-    const char *dot = extension_of(base_name(storage_path));
+    const char *dot = extension_of(file_name(storage_path));
     for (size_t i = 0; dot && i < ARRAY_LEN(types); i++)
         if (strcasecmp(dot, types[i][0]) == 0)
             return types[i][1];

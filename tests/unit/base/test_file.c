@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "scratch.h"
 
-static void the_folder_of_a_path_is_what_stands_before_the_name(void **state)
+static void a_path_is_a_folder_and_a_name(void **state)
 {
     static const char *const folders[][2] = {
         {"/a/b/name", "/a/b"}, {"/name", "/"}, {"a/name", "a"}, {"name", "."}, {"../name", ".."}};
@@ -14,7 +14,9 @@ static void the_folder_of_a_path_is_what_stands_before_the_name(void **state)
     for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
         char *folder AUTO_FREE = file_folder(folders[i][0]);
         assert_string_equal(folder, folders[i][1]);
+        assert_string_equal(file_name(folders[i][0]), "name");
     }
+    assert_string_equal(file_name("a/"), "");
 }
 
 static void a_name_can_be_synced_where_there_is_a_folder(void **state)
@@ -31,7 +33,7 @@ static void a_name_can_be_synced_where_there_is_a_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_folder_of_a_path_is_what_stands_before_the_name),
+        cmocka_unit_test(a_path_is_a_folder_and_a_name),
         cmocka_unit_test(a_name_can_be_synced_where_there_is_a_folder),
     };
     return RUN_UNIT_TESTS(tests);
