@@ -402,3 +402,18 @@ int run_sql(struct fixture *fix, const char *sql, char message[256])
     sqlite3_close(db);
     return rc;
 }
+
+static int on_alarm(void *ctx, const struct store_alarm *alarm)
+{
+    struct alarms *alarms = ctx;
+    alarms->count++;
+    alarms->last = *alarm;
+    return 0;
+}
+
+struct alarms alarms_of(struct fixture *fix, bool all)
+{
+    struct alarms alarms = {0};
+    assert_ok(store_alarm_list(fix->store, all, on_alarm, &alarms, &fix->err), fix);
+    return alarms;
+}

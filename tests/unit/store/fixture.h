@@ -86,6 +86,11 @@ uint32_t count_events(struct fixture *fix, const char *job, const char *what);
 /* As a broker does that asks channels.list, on day 5. */
 int charge_units(struct store *store, int64_t client, int64_t channel, uint32_t units, struct err *err);
 struct store_event last_event(struct fixture *fix, const char *job);
+struct alarms {
+    uint32_t count;
+    struct store_alarm last;
+};
+struct alarms alarms_of(struct fixture *fix, bool all); /* `all`: closed ones too */
 /* Straight at the tables, past the store: one number, or statements; run_sql returns 0 or not, and the
  * message without what only one engine puts before it. */
 int64_t number(struct fixture *fix, const char *sql);

@@ -30,26 +30,6 @@ static uint32_t look(struct fixture *fix)
     return raised;
 }
 
-struct alarms {
-    uint32_t count;
-    struct store_alarm last;
-};
-
-static int on_alarm(void *ctx, const struct store_alarm *alarm)
-{
-    struct alarms *alarms = ctx;
-    alarms->count++;
-    alarms->last = *alarm;
-    return 0;
-}
-
-static struct alarms alarms_of(struct fixture *fix, bool all)
-{
-    struct alarms alarms = {0};
-    assert_ok(store_alarm_list(fix->store, all, on_alarm, &alarms, &fix->err), fix);
-    return alarms;
-}
-
 static uint32_t threshold_of(enum misuse_signal signal)
 {
     return misuse_rule(signal)->threshold;

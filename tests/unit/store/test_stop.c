@@ -21,26 +21,6 @@ static struct store_client get_client(struct fixture *fix, int64_t client)
     return found;
 }
 
-struct alarms {
-    uint32_t count;
-    struct store_alarm last;
-};
-
-static int on_alarm(void *ctx, const struct store_alarm *alarm)
-{
-    struct alarms *alarms = ctx;
-    alarms->count++;
-    alarms->last = *alarm;
-    return 0;
-}
-
-static struct alarms alarms_of(struct fixture *fix, bool all)
-{
-    struct alarms alarms = {0};
-    assert_ok(store_alarm_list(fix->store, all, on_alarm, &alarms, &fix->err), fix);
-    return alarms;
-}
-
 static void assert_alarms(struct fixture *fix, uint32_t open, uint32_t all)
 {
     assert_int_equal(alarms_of(fix, false).count, open);
