@@ -5,12 +5,13 @@ at that moment only.
         …                              anything
     assert watch.looks > 0             it raises at the end what it has found
 
-Workers and commands: no refresh token, no client secret and no key in their memory, but for what a command is given to hand
-over to its broker. These, the keepers and the brokers: no secret at all in arguments and environment.
+Workers and commands: no refresh token, no client secret and no key in their memory, but for what a command is there for, as
+docs/vault.md has it: to hand it over to its broker, to make a key, to seal all anew. These, the keepers and the brokers: no secret at all in arguments and environment.
 
 With SLUICE_SCAN_MEMORY=1 every test that has a `world` is watched so.
 """
 
+import itertools
 import os
 import pathlib
 import threading
@@ -18,7 +19,8 @@ import threading
 import oracles
 
 NEVER_HELD = ("refresh_tokens", "client_secrets", "key")
-HANDED_OVER = {(b"client", b"import"): ("client_secrets",), (b"channel", b"import"): ("refresh_tokens", "client_secrets")}
+HELD_BY = {(b"client", b"import"): ("client_secrets",), (b"channel", b"import"): ("refresh_tokens", "client_secrets"),
+           (b"init",): ("key",), (b"key",): NEVER_HELD}
 
 
 def keys(homes):
@@ -33,7 +35,8 @@ def never_held(words):
     """What a process of these arguments must not have in its memory."""
     if words[1:2] in ([b"broker"], [b"keeper"]):
         return ()
-    return tuple(kind for kind in NEVER_HELD if kind not in HANDED_OVER.get(tuple(words[1:3]), ()))
+    held = [kinds for command, kinds in HELD_BY.items() if tuple(words[1:1 + len(command)]) == command]
+    return tuple(kind for kind in NEVER_HELD if kind not in itertools.chain(*held))
 
 
 def processes(homes):
