@@ -29,6 +29,7 @@
 #define CDN_URL_LEN_MAX     4096
 #define SESSION_URL_LEN_MAX 4096    /* docs/youtube-facts.md 3.3 */
 #define REPLY_BYTES_MAX     65536u  /* docs/faults.md H15 */
+#define LIST_BYTES_MAX      1048576u /* a page of 50 items with long descriptions [videos] */
 #define REPLY_HEADERS_MAX   32768u  /* docs/faults.md P12 */
 #define METADATA_BYTES_MAX  131072u /* a metadata file */
 

@@ -16,9 +16,6 @@
 #include "store/videos.h"
 #include "vault/tokens.h"
 
-/* Of 50 items with long descriptions. */
-enum { PAGE_BYTES_MAX = 1048576 };
-
 struct look {
     struct child *child;
     struct store_channel channel;
@@ -174,7 +171,7 @@ static void ask_page(struct look *look)
         return;
     }
     yt_build_playlist_items(look->child->api_root, look->channel.uploads_playlist, look->next_page, &request);
-    int code = get_with_token(look->child, &request, &look->access, PAGE_BYTES_MAX, page_ended, look, &err);
+    int code = get_with_token(look->child, &request, &look->access, LIST_BYTES_MAX, page_ended, look, &err);
     yt_request_release(&request);
     if (code != 0)
         end_failed(look, err.message);

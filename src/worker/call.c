@@ -152,7 +152,7 @@ void call_send(struct call *call, int64_t deadline_ms)
         headers[count] = call->yt.headers[count];
     write_bearer(&task->access_token, &bearer);
     headers[count] = bearer.data;
-    send_to(call, task->worker->http, headers, REPLY_BYTES_MAX, deadline_ms);
+    send_to(call, task->worker->http, headers, call->look ? LIST_BYTES_MAX : REPLY_BYTES_MAX, deadline_ms);
 }
 
 void call_abort(struct task *task, uint64_t op)

@@ -290,6 +290,23 @@ def test_h10_a_dead_session_after_the_last_byte_is_reconciled(world, status):
     assert run.job["video_id"] == run.video["id"]
 
 
+def test_h10_a_video_is_found_among_long_descriptions(world):
+    """A page of fifty of them is far over what any other reply may have."""
+    world.judges_ledger = False  # others' uploads are charged, too
+    home = world.home()
+    token = world.emulator.access_token(home.channels["main"])
+    metadata = {"snippet": {"title": "Another", "description": "d" * 5000, "categoryId": "22"},
+                "status": {"privacyStatus": "private"}}
+    for number in range(49):
+        session = world.emulator.start(token, 1, metadata=metadata)
+        assert world.emulator.put(session, token, b"x").status == 201
+    run = world.run({"on": "put-final", "do": "keep-all-then-reset"}, {"on": "query", "do": "session-gone-404"},
+                    home=home)
+    assert run.standing == "completed"
+    ours, = [video["id"] for video in world.emulator.videos() if video["file_name"]]
+    assert len(run.journal("start")) == 50 and run.job["video_id"] == ours
+
+
 def test_h10_a_video_that_is_listed_late_is_found_late(world):
     world.emulator.settings(listing_delay_ms=3_600_000)
     run = world.run({"on": "put-final", "do": "keep-all-then-reset"}, {"on": "query", "do": "session-gone-404"})
