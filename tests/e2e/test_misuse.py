@@ -157,6 +157,21 @@ def test_permissions_that_are_refused_again_and_again(world):
     assert {(home.job(job)["state"], home.job(job)["error_reason"]) for job in jobs} == {("failed", "forbidden")}
 
 
+def test_a_tenant_adds_far_more_jobs_than_ever(world):
+    """Its quiet days are written by hand; the jobs are real ones, added by somebody who has the tenant's login."""
+    home = watched(world, concurrency=1)
+    home.ok("channel", "pause", "main")
+    guard = Guard(home)
+    add(home)
+    until(lambda: oracles.query(home, "select count from tally where signal = 'habit'"), guard.worker.log)
+    alter(home, "update tally set windows = 48, mean_milli = 2000 where signal = 'habit'")
+    files = [home.file(f"{n}.mp4", 10) for n in range(threshold_of("habit"))]
+    home.ok("add", *files, "--channel", "main")
+    alarm = guard.finds("habit", "warning", "notified")
+    guard.worker.stop()
+    assert alarm["channel"] is None and state_of(home) == "paused"
+
+
 def test_a_worker_in_wrong_hands_asks_for_tokens_without_a_lease(world):
     """It knows the jobs that it may see, and their leases' numbers: none of them holds."""
     home = watched(world, "main", "other")
