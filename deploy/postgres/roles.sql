@@ -186,8 +186,11 @@ create policy whole on upload as restrictive for insert with check
   (exists (select from job j where j.id = job_id and j.tenant_id = upload.tenant_id));
 create policy whole on chunk as restrictive for insert with check
   (exists (select from job j where j.id = job_id and j.tenant_id = chunk.tenant_id));
--- Of alarms, a login or an import ends those that tell of what was stopped for want of it, and no others.
+-- Of alarms, a login or an import ends those that tell of what was stopped for want of it, and no others: for whom it is a
+-- broker's right alone.
 create policy stopped on alarm as restrictive for update to sluice_broker
-  using (signal in ('channel_stopped', 'client_stopped'));
+  using (signal in ('channel_stopped', 'client_stopped')
+    or pg_has_role(session_user, 'sluice_worker', 'usage')
+    or pg_has_role(session_user, 'sluice_operator', 'usage'));
 
 commit;
