@@ -27,11 +27,11 @@
 
 /* ---- what comes from outside ---- */
 #define CDN_URL_LEN_MAX     4096
-#define SESSION_URL_LEN_MAX 4096    /* docs/youtube-facts.md 3.3 */
-#define REPLY_BYTES_MAX     65536u  /* docs/faults.md H15 */
+#define SESSION_URL_LEN_MAX 4096     /* docs/youtube-facts.md 3.3 */
+#define REPLY_BYTES_MAX     65536u   /* docs/faults.md H15 */
 #define LIST_BYTES_MAX      1048576u /* a page of 50 items with long descriptions [videos] */
-#define REPLY_HEADERS_MAX   32768u  /* docs/faults.md P12 */
-#define METADATA_BYTES_MAX  131072u /* a metadata file */
+#define REPLY_HEADERS_MAX   32768u   /* docs/faults.md P12 */
+#define METADATA_BYTES_MAX  131072u  /* a metadata file */
 
 /* ---- retry (docs/faults.md section 3) ---- */
 #define RETRY_BASE_MS        1000  /* full jitter: U(0, min(cap, base · 2^n)) */
