@@ -39,10 +39,10 @@ int rotating_begin(struct rotating *rotating, const struct rotation *rotation, c
     *progress = (struct rotation_progress){.keys = 0};
     *rotating = (struct rotating){.rotation = rotation, .store = rotation->store, .progress = progress};
     text_copy(wanted.kind, sizeof(wanted.kind), kind);
-    text_copy(wanted.from, sizeof(wanted.from), vault_key_id(vault_ring_current(rotation->ring)));
     build_owner(wanted.owner);
     rotating->keys = tenant_keys_new(rotation->store, rotation->ring);
     int code = tenant_keys_check(rotating->keys, err);
+    text_copy(wanted.from, sizeof(wanted.from), vault_key_id(vault_ring_current(rotation->ring)));
     return code != 0 ? code : store_rotation_begin(rotation->store, &wanted, is_dead, &rotating->record, err);
 }
 

@@ -302,10 +302,19 @@ static int on_root(void *ctx, const char *root_id)
     return 0;
 }
 
+static int take_census(struct tenant_keys *keys, struct root_census *ret, struct err *err)
+{
+    *ret = (struct root_census){.ring = keys->ring};
+    return store_root_list(keys->store, on_root, ret, err);
+}
+
 int tenant_keys_check(struct tenant_keys *keys, struct err *err)
 {
-    struct root_census census = {.ring = keys->ring};
-    int code = store_root_list(keys->store, on_root, &census, err);
+    struct root_census census;
+    int code = take_census(keys, &census, err);
+    /* The key file may have got another key since it was read. */
+    if (code == 0 && census.unknown > 0 && vault_ring_reload(keys->ring, err) == 0)
+        code = take_census(keys, &census, err);
     if (code != 0 || census.unknown == 0)
         return code;
     if (census.known == 0)

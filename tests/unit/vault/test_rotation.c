@@ -75,6 +75,7 @@ static void a_process_with_the_old_root_key_reads_the_new_one(void **state)
     must_rotate(world, true, 0);
     tenant_keys_free(world->keys);
     world->keys = tenant_keys_new(world->fix->store, world->ring); /* the ring is as it was */
+    assert_ok(tenant_keys_check(world->keys, &world->fix->err), world->fix);
     verify_all(world);
     close_keys(world);
     open_keys(world);
