@@ -74,11 +74,11 @@ def test_t06_t07_t08_a_handshake_an_alert_an_end(world):
         """T07: the other side finds a record that it cannot read, and says so before it closes."""
         with Wire(world.emulator) as wire:
             home, job, worker = wired(world, wire)
-            callers, alerts = wire.callers, wire.alerts
+            alerts = wire.alerts
             wire.flip_a_bit()
             until(lambda: wire.alerts > alerts, worker.log)
-            assert_completes(world, home, job, worker)
-            assert wire.callers > callers and session_count(world, home) == 1
+            assert_completes(world, home, job, worker)  # by a new connection, or another one that was kept
+            assert session_count(world, home) == 1
 
     def last_reply(kept_bytes, size=CHUNK):
         """The one PUT is answered, and the connection closed without close_notify."""
