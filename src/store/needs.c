@@ -17,18 +17,12 @@
 static void needs_of_sqlite(const char *path, const struct store_needs *needs)
 {
     static const char *const suffixes[] = {"", "-wal", "-shm"};
-    static const char *const temporary[] = {"/var/tmp", "/usr/tmp", "/tmp"};
     char *folder AUTO_FREE = file_folder(path);
     for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
         char *file AUTO_FREE = mem_printf("%s%s", path, suffixes[i]);
         needs->path(needs->ctx, file, STORE_FILE);
     }
     needs->path(needs->ctx, folder, STORE_FOLDER);
-    for (size_t i = 0; i < ARRAY_LEN(temporary); i++)
-        needs->path(needs->ctx, temporary[i], STORE_TEMPORARY);
-    const char *tmpdir = getenv("TMPDIR");
-    if (tmpdir && *tmpdir == '/')
-        needs->path(needs->ctx, tmpdir, STORE_TEMPORARY);
 }
 
 /* ---- Postgres ---- */

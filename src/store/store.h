@@ -37,7 +37,6 @@ enum store_mode {
 enum store_need {
     STORE_FILE,       /* to be read and written */
     STORE_FOLDER,     /* where files are made and removed */
-    STORE_TEMPORARY,  /* likewise, read and written too */
     STORE_CREDENTIAL, /* to be read */
 };
 struct store_needs {

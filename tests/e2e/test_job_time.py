@@ -29,7 +29,8 @@ class Clock:
     """A wall clock for one worker and its broker, that can be moved while they run. Clocks that only count are right."""
 
     def __init__(self, home, seconds=0):
-        self.path = home.home / "clock" / "time"  # a folder that was there before the worker gave up the others
+        # Beside the store, where both may read what was there before they gave up the rest.
+        self.path = home.key_file.parent / "clock" / "time"
         self.path.parent.mkdir()
         self.move(seconds)
         # The broker has another environment than its worker, so the second library hands these on.

@@ -78,6 +78,9 @@ def test_x06_one_that_crashes_leaves_no_core_file(world, which):
     assert not [path for path in home.home.rglob("*") if path.name.startswith("core") and path.is_file()]
 
 
+MANY_CHUNKS = 400  # more than SQLite undoes from memory alone
+
+
 def limits_of(pid):
     status = dict(line.split(":", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines())
     return {name: status[name].strip() for name in ("Seccomp", "NoNewPrivs")}
@@ -98,6 +101,14 @@ def test_worker_and_broker_run_with_what_they_need_only(world):
     home.configure(media_root="/")
     point = next(point for point in home.ok("check", "--json").objects if point["check"] == "sandbox")
     assert point["status"] == "warn" and "media_root" in point["mend"]
+
+
+def test_the_store_needs_no_folder_for_temporary_files(world):
+    """SQLite's own choice of one, $TMPDIR, may hold the key, and then it is not the worker's to write in."""
+    home = world.home()
+    home.env["TMPDIR"] = str(home.home)
+    run = world.run(home=home, size=MANY_CHUNKS * CHUNK)
+    assert run.standing == "completed", run.logs()
 
 
 OLDER_KERNEL = pathlib.Path(__file__).resolve().parents[1] / "support" / "older_kernel.py"

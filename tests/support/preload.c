@@ -4,8 +4,8 @@
  *
  *   FAIL_ALLOCATION=N  which one, counted from 1; 0: none
  *   FAIL_IN=ROLE       in which process: the first argument of its command line ("worker", "broker", …)
- *   FAIL_ONCE=PATH     made when it has failed; where it is there already, none fails
- *   FAIL_REPORT=PATH   where PATH.ROLE tells, at the end of a process, how many there were
+ *   FAIL_COUNT=PATH    a file of an unsigned long in which those processes count together: one that is
+ *                      started again goes on where the one before has failed
  *
  * It also hands these variables, LD_PRELOAD and those of libfaketime on to what is started with another
  * environment, as the broker is.
@@ -18,10 +18,9 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 extern void *__libc_malloc(size_t size);
@@ -29,9 +28,8 @@ extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *block, size_t size);
 extern void *__libc_memalign(size_t alignment, size_t size);
 
-static _Atomic unsigned long count;
+static _Atomic unsigned long own_count, *count = &own_count;
 static unsigned long failing; /* 0: none */
-static char role[32], report[512], once[512];
 
 /* glibc's own name service ends with SIGSEGV where it gets no memory; so what libc asks for itself is left
  * alone. */
@@ -53,7 +51,7 @@ static int find_libc(struct dl_phdr_info *object, size_t size, void *inside)
     return 0;
 }
 
-static void find_role(void)
+static bool has_role(const char *role)
 {
     char line[512] = "";
     int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
@@ -61,51 +59,35 @@ static void find_role(void)
     if (fd >= 0)
         close(fd);
     size_t first = strlen(line) + 1;
-    snprintf(role, sizeof role, "%s", len > (ssize_t)first ? line + first : "none");
+    return len > (ssize_t)first && strcmp(line + first, role) == 0;
+}
+
+/* Mapped at once: later the process may have closed its descriptors, and given up its files. */
+static void share_count(const char *path)
+{
+    int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+    void *map = fd >= 0 ? mmap(NULL, sizeof *count, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) : MAP_FAILED;
+    if (fd >= 0)
+        close(fd);
+    if (map != MAP_FAILED)
+        count = map;
 }
 
 __attribute__((constructor)) static void begin(void)
 {
-    const char *number = getenv("FAIL_ALLOCATION"), *in = getenv("FAIL_IN"), *path = getenv("FAIL_REPORT"),
-               *mark = getenv("FAIL_ONCE");
-    find_role();
+    const char *number = getenv("FAIL_ALLOCATION"), *in = getenv("FAIL_IN");
     dl_iterate_phdr(find_libc, dlsym(RTLD_NEXT, "strdup"));
-    if (path)
-        snprintf(report, sizeof report, "%s.%s", path, role);
-    if (mark)
-        snprintf(once, sizeof once, "%s", mark);
-    if (number && in && strcmp(in, role) == 0) {
+    if (number && in && has_role(in)) {
+        share_count(getenv("FAIL_COUNT"));
         failing = strtoul(number, NULL, 10);
-        atomic_store(&count, 0);
     }
-}
-
-__attribute__((destructor)) static void end(void)
-{
-    char text[32];
-    int fd = report[0] ? open(report, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
-    if (fd < 0)
-        return;
-    int len = snprintf(text, sizeof text, "%lu\n", atomic_load(&count));
-    (void)!write(fd, text, (size_t)len);
-    close(fd);
-}
-
-/* A broker that is started again lives. */
-static bool is_first(void)
-{
-    int fd = once[0] ? open(once, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600) : -1;
-    if (fd >= 0)
-        close(fd);
-    return !once[0] || fd >= 0;
 }
 
 static bool fails(const void *caller)
 {
     if ((uintptr_t)caller >= libc_first && (uintptr_t)caller < libc_end)
         return false;
-    unsigned long number = atomic_fetch_add(&count, 1) + 1;
-    if (number != failing || !is_first())
+    if (atomic_fetch_add(count, 1) + 1 != failing)
         return false;
     errno = ENOMEM;
     return true;
@@ -141,8 +123,8 @@ void *aligned_alloc(size_t alignment, size_t size)
 
 static char **hand_on(char *const *environment)
 {
-    static const char *const kept[] = {"LD_PRELOAD=", "FAIL_ALLOCATION=", "FAIL_IN=", "FAIL_REPORT=",
-                                       "FAIL_ONCE=",  "DONT_FAKE_MONO",   "FAKETIME"};
+    static const char *const kept[] = {
+        "LD_PRELOAD=", "FAIL_ALLOCATION=", "FAIL_IN=", "FAIL_COUNT=", "DONT_FAKE_MONO", "FAKETIME"};
     static char before[8192];
     static char *variables[256];
     size_t used = 0;
