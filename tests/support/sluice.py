@@ -110,6 +110,14 @@ def can_be_written(path):
             return False
 
 
+def state_of(task):
+    """The letter of proc(5) for a thread's folder in /proc; "X" once it is gone."""
+    try:
+        return (task / "stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "X"
+
+
 class Worker:
     """A `sluice worker` that runs beside the test; what it logs goes to a file."""
 
@@ -144,12 +152,17 @@ class Worker:
 
     def freeze(self):
         """Not in the middle of a write to SQLite, whose lock would keep everybody else out until it goes on."""
-        self.signal(signal.SIGSTOP)
+        self.halt()
         while not can_be_written(self.store):
             self.signal(signal.SIGCONT)
             time.sleep(0.01)
-            self.signal(signal.SIGSTOP)
+            self.halt()
         self.is_frozen = True
+
+    def halt(self):
+        """SIGSTOP, and until it has stopped: one thread takes the signal, and until it runs the others go on."""
+        self.signal(signal.SIGSTOP)
+        until(lambda: all(state_of(task) in "TZX" for task in pathlib.Path(f"/proc/{self.pid}/task").iterdir()), self.log)
 
     def thaw(self):
         self.signal(signal.SIGCONT)
@@ -232,9 +245,13 @@ class Sluice:
     # ---- running
 
     def run(self, *args, stdin="", timeout_s=120, env=None, cwd=None):
-        done = subprocess.run(
-            [program(), *map(str, args)], input=stdin, capture_output=True, text=True, errors="surrogateescape",
-            timeout=timeout_s, env={**self.env_of(*args), **(env or {})}, cwd=cwd or self.home)
+        try:
+            done = subprocess.run(
+                [program(), *map(str, args)], input=stdin, capture_output=True, text=True, errors="surrogateescape",
+                timeout=timeout_s, env={**self.env_of(*args), **(env or {})}, cwd=cwd or self.home)
+        except subprocess.TimeoutExpired as late:
+            said = (late.stderr or b"").decode(errors="replace")
+            raise AssertionError(f"{args} did not end in {timeout_s} s; its last words:\n{said[-4000:]}") from None
         assert done.returncode >= 0, f"{args} died of signal {-done.returncode}: {done.stderr}"
         assert "Sanitizer" not in done.stderr and "runtime error:" not in done.stderr, done.stderr
         self.said.append(done.stdout + done.stderr)
