@@ -106,6 +106,8 @@ bool client_state_parse(const char *text, enum client_state *ret);
 enum quota_bucket { BUCKET_NONE, BUCKET_UPLOADS, BUCKET_UNITS };
 /* How lines of the trail tell a charge: the amount, quota_bucket_text(). */
 #define CHARGED_FORMAT "%" PRIu32 " charged of the day's %s"
+/* And a token, by the broker that had it and by the engine that uses it: its digest. */
+#define TOKEN_FORMAT "token %s"
 const char *quota_bucket_text(enum quota_bucket bucket);
 
 /* What a worker gets when it claims a job: everything the engine needs, copied. */

@@ -4,9 +4,11 @@
  */
 #include <assert.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/attr.h"
 #include "core/pacific.h"
 #include "core/slot.h"
 
@@ -29,6 +31,22 @@ void upload_begin(struct engine *engine, struct slot *slot, const struct job_cla
 
 /* ---- quota ---- */
 
+/* A line of the trail tells what is charged, and the token that is about to be used: a year later it must be
+ * known. */
+PRINTF_LIKE(2, 3) static void tell(struct audit_note *note, const char *format, ...)
+{
+    const size_t size = sizeof(note->message);
+    size_t len = strlen(note->message);
+    if (len > 0)
+        len += (size_t)snprintf(note->message + len, size - len, ", ");
+    if (len >= size)
+        return;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(note->message + len, size - len, format, args);
+    va_end(args);
+}
+
 static void charge(struct engine *engine, struct job_write *write, enum quota_bucket bucket, uint32_t amount,
                    uint32_t limit)
 {
@@ -36,21 +54,12 @@ static void charge(struct engine *engine, struct job_write *write, enum quota_bu
     write->charge_amount = amount;
     write->charge_limit = limit;
     write->pacific_day = pacific_day(engine->now.wall_ms);
-}
-
-/* What is charged, and the token that is about to be used: a year later the trail must tell both. */
-static void tell_charge(struct job_write *write)
-{
-    size_t len = strlen(write->note.message);
-    snprintf(write->note.message + len, sizeof(write->note.message) - len, "%s" CHARGED_FORMAT,
-             len ? ", " : "", write->charge_amount, quota_bucket_text(write->charge));
+    tell(&write->note, CHARGED_FORMAT, amount, quota_bucket_text(bucket));
 }
 
 static void tell_token(struct slot *slot, struct job_write *write)
 {
-    size_t len = strlen(write->note.message);
-    snprintf(write->note.message + len, sizeof(write->note.message) - len, "%stoken %s", len ? ", " : "",
-             slot->token_id);
+    tell(&write->note, TOKEN_FORMAT, slot->token_id);
     slot->token_untold = false;
 }
 
@@ -68,11 +77,10 @@ static uint32_t uploads_limit(const struct engine *engine, const struct slot *sl
 static void reserve_start(struct engine *engine, struct slot *slot)
 {
     struct job_write write = save_write(slot);
+    write.note = note_make("attempt started", "", "");
     charge(engine, &write, BUCKET_UPLOADS, 1, uploads_limit(engine, slot));
     write.charge_channel_limit = slot->job.channel_uploads_per_day;
     write.count_attempt = true;
-    write.note = note_make("attempt started", "", "");
-    tell_charge(&write);
     tell_token(slot, &write);
     save_begin(engine, slot, STORE_RESERVE, &write);
 }
@@ -80,9 +88,8 @@ static void reserve_start(struct engine *engine, struct slot *slot)
 static void reserve_look(struct engine *engine, struct slot *slot, const char *calls, uint32_t units)
 {
     struct job_write write = save_write(slot);
-    charge(engine, &write, BUCKET_UNITS, units, 0);
     write.note = note_make("look started", "", calls);
-    tell_charge(&write);
+    charge(engine, &write, BUCKET_UNITS, units, 0);
     tell_token(slot, &write);
     save_begin(engine, slot, STORE_RESERVE, &write);
 }
@@ -187,10 +194,8 @@ static void save_video(struct engine *engine, struct slot *slot)
     write.confirmed_bytes = slot->job.size_bytes;
     write.chunks = slot->digests;
     write.note = note_make("video exists", "", slot->job.video_id);
-    if (engine->config.check_video) {
+    if (engine->config.check_video)
         charge(engine, &write, BUCKET_UNITS, 1, 0);
-        tell_charge(&write);
-    }
     slot->digests.count = 0;
     slot->progress_unsaved = false;
     save_begin(engine, slot, STORE_VIDEO, &write);

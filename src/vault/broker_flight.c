@@ -23,17 +23,19 @@ static bool is_refusal(enum token_result result)
     return result != TOKEN_OK && result != TOKEN_TRANSIENT;
 }
 
+enum { TOLD_SIZE = sizeof(TOKEN_FORMAT) + VAULT_DIGEST_SIZE };
+
 /* As the worker names it where it is used. */
-static void digest_token(const struct flight *flight, char ret[sizeof("token ") + VAULT_DIGEST_SIZE])
+static void digest_token(const struct flight *flight, char ret[TOLD_SIZE])
 {
     char digest[VAULT_DIGEST_SIZE];
     vault_digest(flight->child->digest_key, flight->access.data, flight->access.len, digest);
-    snprintf(ret, sizeof("token ") + VAULT_DIGEST_SIZE, "token %s", digest);
+    snprintf(ret, TOLD_SIZE, TOKEN_FORMAT, digest);
 }
 
 static void tell(const struct flight *flight, enum token_result result, const char *message, int http_status)
 {
-    char token[sizeof("token ") + VAULT_DIGEST_SIZE] = "";
+    char token[TOLD_SIZE] = "";
     struct audit audit = {.channel = &flight->channel,
                           .what = is_refusal(result) ? "token refused" : "token refreshed",
                           .reason = is_refusal(result) ? token_result_text(result) : "",
