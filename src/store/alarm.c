@@ -82,27 +82,32 @@ static int insert_alarm(struct store *store, const struct sign *sign, const stru
     return rc < 0 ? rc : 0;
 }
 
-/* With its line of the trail, before the lines of what is done. */
-static int raise_alarm(struct store *store, const struct sign *sign, const struct misuse_tally *tally,
-                       const char *who, struct err *err)
+/* With its line of the trail. */
+static int announce(struct store *store, const struct sign *sign, const struct misuse_tally *tally,
+                    const char *message, const char *reaction, const char *who, struct err *err)
 {
-    const struct misuse_rule *rule = misuse_rule(sign->signal);
     struct audit_note note = {.http_status = 0};
-    copy_text(note.reason, rule->name);
-    snprintf(note.message, sizeof(note.message), "%s: %" PRId64 " in %" PRId64 " minutes%s%s", rule->what,
-             tally->count, rule->window_ms / 60000, sign->reasons[0] ? ": " : "", sign->reasons);
+    copy_text(note.reason, misuse_rule(sign->signal)->name);
+    copy_text(note.message, message);
     struct trail trail = {.tenant_id = sign->tenant_id,
                           .channel_id = sign->channel_id,
                           .who = who,
                           .what = "alarm raised",
                           .note = &note};
-    int rc =
-        insert_alarm(store, sign, tally, note.message, rule->freezes ? "channel frozen" : "notified", err);
-    if (rc == 0)
-        rc = do_trail(store, &trail, NULL, err);
-    if (rc == 0 && rule->freezes)
-        rc = freeze(store, sign, note.message, who, err);
-    return rc;
+    int rc = insert_alarm(store, sign, tally, message, reaction, err);
+    return rc < 0 ? rc : do_trail(store, &trail, NULL, err);
+}
+
+/* Its line of the trail stands before the lines of what is done. */
+static int raise_alarm(struct store *store, const struct sign *sign, const struct misuse_tally *tally,
+                       const char *who, struct err *err)
+{
+    const struct misuse_rule *rule = misuse_rule(sign->signal);
+    char message[MESSAGE_SIZE];
+    snprintf(message, sizeof(message), "%s: %" PRId64 " in %" PRId64 " minutes%s%s", rule->what, tally->count,
+             rule->window_ms / 60000, sign->reasons[0] ? ": " : "", sign->reasons);
+    int rc = announce(store, sign, tally, message, rule->freezes ? "channel frozen" : "notified", who, err);
+    return rc == 0 && rule->freezes ? freeze(store, sign, message, who, err) : rc;
 }
 
 int do_count_sign(struct store *store, const struct sign *sign, const char *who, bool *ret_is_new,
@@ -169,21 +174,13 @@ int do_raise_stop(struct store *store, const struct stop *stop, struct err *err)
 {
     struct sign sign = sign_of(stop);
     struct misuse_tally tally = {.count = 1};
-    struct audit_note note = {.http_status = 0};
-    copy_text(note.reason, misuse_rule(sign.signal)->name);
-    copy_text(note.message, stop->message);
-    struct trail trail = {.tenant_id = stop->tenant_id,
-                          .channel_id = stop->channel_id,
-                          .who = stop->who,
-                          .what = "alarm raised",
-                          .note = &note};
     int rc = add_to_open(store, &sign, err);
     if (rc != 0)
         return rc < 0 ? rc : 0;
     rc = store_now(store, &tally.since_ms, err);
     if (rc == 0)
-        rc = insert_alarm(store, &sign, &tally, stop->message, "jobs held", err);
-    return rc < 0 ? rc : do_trail(store, &trail, NULL, err);
+        rc = announce(store, &sign, &tally, stop->message, "jobs held", stop->who, err);
+    return rc;
 }
 
 int do_close_stop(struct store *store, const struct stop *stop, struct err *err)
