@@ -74,7 +74,7 @@ static int tell_client(struct store *store, const struct client_change *change, 
 
 /* ---- its channels ---- */
 
-static int list_channels(struct store *store, int64_t client, struct channel_gate **ret, uint32_t *ret_count,
+static int list_channels(struct store *store, int64_t client, int64_t **ret, uint32_t *ret_count,
                          struct err *err)
 {
     AUTO_STMT struct db_stmt *stmt = NULL;
@@ -89,7 +89,7 @@ static int list_channels(struct store *store, int64_t client, struct channel_gat
                      "select id from channel where client_id = $1 and removed_at_ms = 0 order by id limit $2",
                      DB_ARGS(DB_I(client), DB_I(count)), &stmt, err);
     while (rc == 0 && (rc = db_next(stmt, err)) > 0) {
-        (*ret)[(*ret_count)++].channel_id = db_int(stmt, 0);
+        (*ret)[(*ret_count)++] = db_int(stmt, 0);
         rc = 0;
     }
     return rc;
@@ -107,7 +107,7 @@ static int change_channels(struct store *store, const struct client_change *chan
                            const struct client_row *row, struct err *err)
 {
     char reason[MESSAGE_SIZE];
-    struct channel_gate *channels AUTO_FREE = NULL;
+    int64_t *channels AUTO_FREE = NULL;
     uint32_t count;
     struct channel_change one = {.state = CHANNEL_FROZEN, .reason = reason, .who = change->who};
     int rc = list_channels(store, change->client, &channels, &count, err);
@@ -115,7 +115,7 @@ static int change_channels(struct store *store, const struct client_change *chan
     if (change->state == CLIENT_ACTIVE)
         one.reason = change->reason;
     for (uint32_t i = 0; i < count && rc == 0; i++) {
-        one.channel = channels[i].channel_id;
+        one.channel = channels[i];
         rc = change->state == CLIENT_ACTIVE ? do_channel_go_on(store, &one, err)
                                             : do_channel_stop(store, &one, err);
     }
@@ -176,13 +176,12 @@ int store_client_check(const struct store_client *client, struct err *err)
                    client->name, client_state_text(client->state), client->state_reason, client->name);
 }
 
-int do_keep_active_client(struct store *store, int64_t id, struct err *err)
+int do_keep_active_client(struct store *store, int64_t id, struct store_client *ret, struct err *err)
 {
-    struct store_client client;
     int64_t ignored;
     int rc =
         db_number(store->db, "select id from client where id = $1 {share}", DB_ARGS(DB_I(id)), &ignored, err);
     if (rc >= 0)
-        rc = store_client_get(store, id, &client, err);
-    return rc < 0 ? rc : store_client_check(&client, err);
+        rc = store_client_get(store, id, ret, err);
+    return rc < 0 ? rc : store_client_check(ret, err);
 }

@@ -127,7 +127,8 @@ int do_client_state(struct store *store, const struct client_change *change, str
 int do_client_refused(struct store *store, int64_t channel, const char *reason, const char *who,
                       struct err *err) MUST_CHECK;
 /* It stays as it is until the transaction ends; ERR_INVALID where it is stopped. */
-int do_keep_active_client(struct store *store, int64_t client, struct err *err) MUST_CHECK;
+int do_keep_active_client(struct store *store, int64_t client, struct store_client *ret,
+                          struct err *err) MUST_CHECK;
 
 /* Holds the channel's jobs that it can't send: those whose worker died before it saw the channel's state.
  * Some of them, if others are at work here: the next claim comes by again. */

@@ -73,9 +73,7 @@ static int check_login(struct store *store, const struct store_channel *channel,
     if (!channel->name[0] || !channel->yt_channel_id[0])
         return err_set(err, ERR_INVALID, "a channel needs a name and a YouTube channel id");
     struct store_client client;
-    int rc = do_keep_active_client(store, channel->client_id, err);
-    if (rc == 0)
-        rc = store_client_get(store, channel->client_id, &client, err);
+    int rc = do_keep_active_client(store, channel->client_id, &client, err);
     if (rc == 0 && client.tenant_id != channel->tenant_id)
         return err_set(err, ERR_NOT_FOUND, "client %s belongs to another tenant", client.name);
     return rc < 0 ? rc : check_yt_channel_is_free(store, channel, err);
