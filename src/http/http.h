@@ -36,6 +36,9 @@ enum http_end {
     HTTP_ABORTED,
 };
 
+/* A header up to the token (RFC 6750). */
+#define HTTP_BEARER "Authorization: Bearer "
+
 struct http_config {
     const char *ca_file; /* NULL: the system's */
     /* PEM files of a certificate and its key, shown to servers that ask for one; NULL: none. Read anew for

@@ -154,14 +154,11 @@ int get_with_token(struct child *child, const struct yt_request *request, const 
                    size_t reply_len_max, void (*done)(void *ctx, const struct http_reply *reply), void *ctx,
                    struct err *err)
 {
-    static const char head[] = "Authorization: Bearer ";
     struct secret bearer AUTO_SECRET = {0};
     const char *headers[HEADERS_MAX] = {NULL};
     size_t count = 0;
     struct http_request *started;
-    secret_reserve(&bearer, sizeof(head) - 1 + access->len);
-    memcpy(bearer.data, head, sizeof(head) - 1);
-    memcpy(bearer.data + sizeof(head) - 1, access->data, access->len);
+    secret_set_after(&bearer, HTTP_BEARER, access->data, access->len);
     while (request->headers[count] && count < HEADERS_MAX - 2) {
         headers[count] = request->headers[count];
         count++;

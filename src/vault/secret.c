@@ -123,14 +123,21 @@ void secret_reserve(struct secret *secret, size_t len)
     *secret = (struct secret){.data = (char *)(block + 1), .len = len};
 }
 
-void secret_set(struct secret *secret, const void *data, size_t len)
+void secret_set_after(struct secret *secret, const char *prefix, const void *data, size_t len)
 {
     /* The old one goes last: `data` may point into it. */
     struct secret fresh = {0};
-    secret_reserve(&fresh, len);
+    const size_t prefix_len = strlen(prefix);
+    secret_reserve(&fresh, prefix_len + len);
+    memcpy(fresh.data, prefix, prefix_len);
     if (len)
-        memcpy(fresh.data, data, len);
+        memcpy(fresh.data + prefix_len, data, len);
     secret_move(secret, &fresh);
+}
+
+void secret_set(struct secret *secret, const void *data, size_t len)
+{
+    secret_set_after(secret, "", data, len);
 }
 
 void secret_release(struct secret *secret)

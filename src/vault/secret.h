@@ -21,6 +21,8 @@ struct secret {
 void vault_start(void);
 
 void secret_set(struct secret *secret, const void *data, size_t len); /* copies; frees what was there */
+/* Likewise, with `prefix` before it. */
+void secret_set_after(struct secret *secret, const char *prefix, const void *data, size_t len);
 /* `len` zero bytes to be written in place, so that a secret needs no copy outside of locked memory. */
 void secret_reserve(struct secret *secret, size_t len);
 void secret_release(struct secret *secret); /* wipes; an empty one is fine */

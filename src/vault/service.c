@@ -10,7 +10,6 @@
 #include "vault/secret_file.h"
 
 enum { BEARER_LEN_MAX = 4096, CA_BYTES_MAX = 16777216 };
-#define BEARER_HEAD "Authorization: Bearer "
 #define BEARER_WHAT "bearer file of the token service"
 #define KEY_WHAT    "key file of the token service's client certificate"
 
@@ -41,7 +40,6 @@ static int read_text(const char *path, struct secret *ret, size_t *ret_len, stru
 int service_read_bearer(const char *path, struct secret *ret, struct err *err)
 {
     struct secret text AUTO_SECRET = {0};
-    const size_t head_len = strlen(BEARER_HEAD);
     size_t len;
     int code = read_text(path, &text, &len, err);
     if (code != 0)
@@ -50,9 +48,7 @@ int service_read_bearer(const char *path, struct secret *ret, struct err *err)
     if (len == 0)
         return err_set(err, ERR_AUTH, "the " BEARER_WHAT " %s is not one line of 1 to %d visible characters",
                        path, BEARER_LEN_MAX);
-    secret_reserve(ret, head_len + len);
-    memcpy(ret->data, BEARER_HEAD, head_len);
-    memcpy(ret->data + head_len, text.data, len);
+    secret_set_after(ret, HTTP_BEARER, text.data, len);
     return 0;
 }
 

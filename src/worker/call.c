@@ -133,14 +133,6 @@ void call_send_bare(struct call *call, struct http *http, size_t reply_len_max, 
     send_to(call, http, (const char *const *)call->yt.headers, reply_len_max, deadline_ms);
 }
 
-static void write_bearer(const struct secret *token, struct secret *ret)
-{
-    static const char name[] = "Authorization: Bearer ";
-    secret_reserve(ret, sizeof(name) - 1 + token->len);
-    memcpy(ret->data, name, sizeof(name) - 1);
-    memcpy(ret->data + sizeof(name) - 1, token->data, token->len);
-}
-
 void call_send(struct call *call, int64_t deadline_ms)
 {
     struct task *task = call->task;
@@ -150,7 +142,7 @@ void call_send(struct call *call, int64_t deadline_ms)
     size_t count = 0;
     for (; count < HEADER_COUNT && call->yt.headers[count]; count++)
         headers[count] = call->yt.headers[count];
-    write_bearer(&task->access_token, &bearer);
+    secret_set_after(&bearer, HTTP_BEARER, task->access_token.data, task->access_token.len);
     headers[count] = bearer.data;
     send_to(call, task->worker->http, headers, call->look ? LIST_BYTES_MAX : REPLY_BYTES_MAX, deadline_ms);
 }
