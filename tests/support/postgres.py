@@ -105,10 +105,6 @@ class Server:
             raise RuntimeError(f"{program}: {done.stdout.decode(errors='replace')}")
         return done
 
-    @property
-    def admin_url(self):
-        return url(self.folder, "postgres")
-
     def sql(self, text, database="postgres", user=None):
         """Runs it as a superuser, or as that user, and returns what psql prints, unaligned and without headings."""
         done = self.run("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", self.folder, "-p", PORT,

@@ -144,33 +144,30 @@ static void k10_a_sealed_token_that_does_not_open_holds_corrupt(void **state)
     harness_free(h);
 }
 
-static void k10_a_sealed_session_that_does_not_open_holds_and_opens_no_other(void **state)
+static void assert_session_holds(enum open_result result, const char *reason)
 {
-    (void)state;
     struct harness *h = harness_new();
     struct job_claim claim = claim_with_session(1000, 0);
     harness_claim(h, &claim);
     answer_token(h, TOKEN_OK);
     harness_skip(h);
-    answer_opened(h, OPEN_CORRUPT);
+    answer_opened(h, result);
     assert_outcome(h, JOB_HELD, CAUSE_CORRUPT, 0, 0);
-    assert_false(h->write.clear_session);
+    assert_string_equal(h->write.note.reason, reason);
+    assert_false(h->write.clear_session); /* and none other is opened */
     harness_free(h);
+}
+
+static void k10_a_sealed_session_that_does_not_open_holds_and_opens_no_other(void **state)
+{
+    (void)state;
+    assert_session_holds(OPEN_CORRUPT, "sessionDoesNotOpen");
 }
 
 static void p10_a_stored_session_at_another_host_is_not_used(void **state)
 {
     (void)state;
-    struct harness *h = harness_new();
-    struct job_claim claim = claim_with_session(1000, 0);
-    harness_claim(h, &claim);
-    answer_token(h, TOKEN_OK);
-    harness_skip(h);
-    answer_opened(h, OPEN_ELSEWHERE);
-    assert_outcome(h, JOB_HELD, CAUSE_CORRUPT, 0, 0);
-    assert_string_equal(h->write.note.reason, "sessionElsewhere");
-    assert_false(h->write.clear_session);
-    harness_free(h);
+    assert_session_holds(OPEN_ELSEWHERE, "sessionElsewhere");
 }
 
 static void x06_a_broker_that_is_away_is_waited_for(void **state)
