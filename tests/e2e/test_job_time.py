@@ -122,7 +122,7 @@ def lease_that_a_wrong_clock_left(world, seconds):
     until(lambda: home.job(job)["confirmed_bytes"], worker.log)
     worker.kill()
     after = home.start_worker()
-    until(lambda: home.job(job)["lease_epoch"] == 2, after.log)
+    until(lambda: oracles.query(home, "select lease_epoch from job")[0]["lease_epoch"] == 2, after.log)
     until(lambda: standing(home, job) == "completed", after.log)
     assert after.stop()[0] == 0
 

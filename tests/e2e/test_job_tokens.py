@@ -10,7 +10,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import oracles  # noqa: E402
 from job_fixtures import *  # noqa: E402, F403
-from sluice import until  # noqa: E402
+from sluice import Sluice, until  # noqa: E402
 
 
 def add(home, *names):
@@ -335,8 +335,9 @@ def test_k11_a_key_file_that_is_not_the_key(world, harm):
         home.key_file.unlink()
     elif harm == "other":
         home.key_file.unlink()
-        other = world.home()
-        home.key_file.write_bytes(other.key_file.read_bytes())
+        with Sluice() as other:
+            other.ok("init")
+            home.key_file.write_bytes(other.key_file.read_bytes())
         home.key_file.chmod(0o600)
     elif harm == "readable":
         home.key_file.chmod(0o644)

@@ -27,11 +27,10 @@ class Site:
         world.homes.append(self.office)
         self.database = postgres.Apart(cluster, lambda url: self.office.ok("init", "--store", url))
         self.office.whole_store = self.database.whole
-        for tenant in "ab":
-            for kind in ("worker", "broker", "reader", "adder", "operator"):
-                self.database.login(f"{tenant}_{kind}", kind, tenant)
-        self.office.configure(store=self.database.login("boss", "operator", "*"),
-                              broker_store=self.database.login("boss_broker", "broker", "*"))
+        kinds = ("worker", "broker", "reader", "adder", "operator")
+        self.database.logins(*((f"{tenant}_{kind}", kind, tenant) for tenant in "ab" for kind in kinds),
+                             ("boss", "operator", "*"), ("boss_broker", "broker", "*"))
+        self.office.configure(store=self.database.url("boss"), broker_store=self.database.url("boss_broker"))
         self.homes = []  # what the office's commands show of their work is judged
 
     def set_up(self):

@@ -11,6 +11,7 @@ Only the standard library is used. Which program runs: $YOUTUBE_EMULATOR, else e
 folder $SLUICE_BUILD (default: build/ in the root of the sources).
 """
 
+import contextlib
 import http.client
 import json
 import os
@@ -20,6 +21,7 @@ import signal
 import ssl
 import subprocess
 import tempfile
+import threading
 import urllib.parse
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -58,6 +60,7 @@ class Emulator:
         self.log = open(os.path.join(self.dir, "stderr"), "wb")
         self.last_words = ""
         self.contexts = {}  # of TLS, by their CA's file
+        self.kept = threading.local()
         self.process = subprocess.Popen(
             [program(), "--dir", self.dir, *options],
             stdout=subprocess.PIPE, stderr=self.log, env=env)
@@ -80,6 +83,7 @@ class Emulator:
 
     def stop(self, timeout_s=30):
         """Ends the emulator by its process id and returns its exit code."""
+        self.kept = threading.local()
         if self.process.poll() is None:
             os.kill(self.process.pid, signal.SIGTERM)
         try:
@@ -111,6 +115,11 @@ class Emulator:
 
     def request(self, method, target, body=None, headers=None, token=None, timeout_s=30):
         """One request on a connection of its own. `target` is a path or one of the emulator's URLs."""
+        with contextlib.closing(self.connect(timeout_s)) as connection:
+            return self.ask(connection, method, target, body, headers, token)
+
+    @staticmethod
+    def ask(connection, method, target, body=None, headers=None, token=None):
         parts = urllib.parse.urlsplit(target)
         path = parts.path + ("?" + parts.query if parts.query else "")
         headers = dict(headers or {})
@@ -121,13 +130,9 @@ class Emulator:
             headers.setdefault("Content-Type", "application/json; charset=UTF-8")
         if isinstance(body, str):
             body = body.encode()
-        connection = self.connect(timeout_s)
-        try:
-            connection.request(method, path, body=body, headers=headers)
-            response = connection.getresponse()
-            return Reply(response, response.read())
-        finally:
-            connection.close()
+        connection.request(method, path, body=body, headers=headers)
+        response = connection.getresponse()
+        return Reply(response, response.read())
 
     # ---- the control API
 
@@ -135,10 +140,19 @@ class Emulator:
         """GET without a body, POST with one; raises if the emulator refuses."""
         query = "?" + urllib.parse.urlencode(params) if params else ""
         method = method or ("GET" if body is None else "POST")
-        reply = self.request(method, f"/_ctl/{name}{query}", body=body)
+        reply = self.ask_kept(method, f"/_ctl/{name}{query}", body)
         if reply.status != 200:
             raise ValueError(f"/_ctl/{name}: {reply}")
         return reply.json()
+
+    def ask_kept(self, method, target, body):
+        """On a connection that this thread keeps for it: of a test's time, handshakes would be a fifth."""
+        if getattr(self.kept, "connection", None):
+            with contextlib.suppress(ConnectionError, http.client.HTTPException, ssl.SSLError):
+                return self.ask(self.kept.connection, method, target, body)
+            self.kept.connection.close()  # the emulator has, meanwhile
+        self.kept.connection = self.connect()
+        return self.ask(self.kept.connection, method, target, body)
 
     def faults(self, *faults):
         return self.ctl("faults", list(faults))

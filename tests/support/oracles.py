@@ -34,25 +34,28 @@ MOVES = {
     "failed": "queued",
     "cancelled": "queued",
 }
+BUCKETS = ("uploads", "units")
 HOUR_S = 3600
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def judge(emulator, sluices, faults=True, ledger=True):
     videos = emulator.videos()
+    counted = collections.Counter()
     for sluice in sluices:
-        jobs = sluice.jobs()
-        trails = trails_of(sluice)
+        jobs, trail = sluice.jobs(), sluice.audit()
+        lines = lines_of(trail)
         for job in jobs:
             judge_state(job)
-            judge_moves(job, trails[job["id"]])
+            judge_moves(job, lines[job["id"]])
             judge_video(sluice, job, videos)
         if ledger:
-            judge_tokens(sluice)
+            judge_tokens(sluice, trail)
+            counted += judge_charges(sluice, trail)
         judge_offsets(emulator, sluice, [job for job in jobs if job["has_session"] and job["state"] not in TERMINAL])
     judge_isolation(emulator)
     if ledger:
-        judge_ledger(emulator, sluices)
+        judge_ledger(emulator, counted)
     judge_secrets(emulator, sluices)
     if faults:
         judge_faults(emulator)
@@ -82,12 +85,12 @@ def judge_state(job):
         assert not job["lease_owner"] and not job["has_session"], job
 
 
-def trails_of(sluice):
+def lines_of(trail):
     """The lines of the audit trail by job."""
-    trails = collections.defaultdict(list)
-    for event in sluice.audit():
-        trails[event["job"]].append(event)
-    return trails
+    lines = collections.defaultdict(list)
+    for event in trail:
+        lines[event["job"]].append(event)
+    return lines
 
 
 def judge_moves(job, events):
@@ -147,31 +150,37 @@ def judge_isolation(emulator):
     assert emulator.ctl("violations") == []
 
 
-def judge_ledger(emulator, sluices):
-    """I8: what the stores have counted is never less than what was charged, and the trail has a line for each charge."""
-    told = {sluice: charges_of_trail(sluice) for sluice in sluices}
-    for bucket in ("uploads", "units"):
-        for sluice in sluices:
-            own = sum(row["used"] - row["drift"] for row in ledger(sluice) if row["bucket"] == bucket)
-            assert told[sluice][bucket] == own, f"{bucket}: {told[sluice][bucket]} in the trail, {own} in the ledger"
-        counted = sum(row["used"] for sluice in sluices for row in ledger(sluice) if row["bucket"] == bucket)
-        charged = sum(project[bucket]["charged"] for project in emulator.ctl("quota"))
-        assert counted >= charged, f"{bucket}: {counted} in the ledger, {charged} charged"
+def judge_charges(sluice, trail):
+    """I8: the trail has a line for each charge. Returns what the ledger has counted, drift and all."""
+    told, counted, own = charges_of(trail), collections.Counter(), collections.Counter()
+    for row in ledger(sluice):
+        counted[row["bucket"]] += row["used"]
+        own[row["bucket"]] += row["used"] - row["drift"]
+    assert all(told[bucket] == own[bucket] for bucket in BUCKETS), f"{told} in the trail, {own} in the ledger"
+    return counted
 
 
-def charges_of_trail(sluice):
+def charges_of(trail):
     charges = collections.Counter()
-    for event in sluice.audit():
+    for event in trail:
         for amount, bucket in re.findall(r"(\d+) charged of the day's (\w+)", event["message"] or ""):
             charges[bucket] += int(amount)
     return charges
 
 
-def judge_tokens(sluice):
+def judge_ledger(emulator, counted):
+    """I8: what the stores have counted is never less than what was charged."""
+    projects = emulator.ctl("quota")
+    for bucket in BUCKETS:
+        charged = sum(project[bucket]["charged"] for project in projects)
+        assert counted[bucket] >= charged, f"{bucket}: {counted[bucket]} in the ledger, {charged} charged"
+
+
+def judge_tokens(sluice, trail):
     """Each token that the trail says was used has a line that says where it came from. After another root key the same
     token has another digest."""
     named = collections.defaultdict(set)
-    for event in sluice.audit():
+    for event in trail:
         for token in re.findall(r"\btoken ([0-9a-f]{32})\b", event["message"] or ""):
             named[event["what"] == "token refreshed"].add((event["channel"], token))
     unknown = named[False] - named[True]

@@ -74,6 +74,16 @@ def client(program, *args):
                           stdout=subprocess.PIPE).stdout
 
 
+def psql(url, *args):
+    """What it prints; raises RuntimeError with the server's words."""
+    done = subprocess.run([str(find_bin() / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", *map(str, args), url],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    said = done.stdout.decode(errors="replace")
+    if done.returncode != 0:
+        raise RuntimeError(f"psql: {said}")
+    return said
+
+
 def become(user):
     if user:
         os.setgroups([])
@@ -107,9 +117,7 @@ class Server:
 
     def sql(self, text, database="postgres", user=None):
         """Runs it as a superuser, or as that user, and returns what psql prints, unaligned and without headings."""
-        done = self.run("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", self.folder, "-p", PORT,
-                        "-U", user or "postgres", "-d", database, "-c", text)
-        return done.stdout.decode().strip()
+        return psql(url(self.folder, database, user=user or "postgres"), "-A", "-t", "-c", text).strip()
 
     def new_database(self):
         """Other processes make theirs on the same server."""
@@ -227,19 +235,25 @@ class Apart:
         """As a superuser, or as that login; raises RuntimeError with the server's words."""
         return self.cluster.sql(f"set search_path = sluice; {text}", self.name, self.prefix + login if login else None)
 
-    def script(self, name, **variables):
+    def script(self, name, *runs):
+        """Runs it once with each of these sets of variables; without any, once."""
         path = pathlib.Path(__file__).resolve().parents[2] / "deploy" / "postgres" / name
-        settings = [part for key, value in variables.items() for part in ("-v", f"{key}={value}")]
-        done = subprocess.run([str(find_bin() / "psql"), "-X", "-q", *settings, "-f", str(path),
-                               url(self.cluster.folder, self.name)], stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True)
-        if done.returncode != 0:
-            raise RuntimeError(done.stderr)
+        steps = []
+        for variables in runs or ({},):
+            for key, value in variables.items():
+                steps += ["-c", f"\\set {key} {value}"]
+            steps += ["-f", path]
+        psql(url(self.cluster.folder, self.name), *steps)
 
     def login(self, name, kind, tenants):
         """A login of that kind for those tenants ("a,b", "*"); returns its URL."""
-        self.script("login.sql", login=self.prefix + name, kind=kind, tenants=tenants)
+        self.logins((name, kind, tenants))
         return self.url(name)
+
+    def logins(self, *wanted):
+        """Many at once."""
+        self.script("login.sql", *({"login": self.prefix + name, "kind": kind, "tenants": tenants}
+                                   for name, kind, tenants in wanted))
 
 
 def start_bouncer(folder):
