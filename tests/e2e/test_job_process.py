@@ -359,7 +359,8 @@ def is_running(pid):
 
 
 def test_x07_two_workers_on_one_store(world):
-    home = world.home("one", "two", "three", per_channel=0)
+    # One alone would do it all in a moment, before the other one is there.
+    home = world.home("one", "two", "three", per_channel=0, limit_rate="3M")
     jobs = [home.ok("add", home.file(f"{number}.mp4", 300_000 + number), "--channel", name).line
             for number, name in enumerate(list(home.channels) * 10)]
     workers = [home.start_worker("--drain", "--concurrency", 4) for _ in range(2)]

@@ -1,6 +1,6 @@
 /*
  * Preloaded into sluice by tests (X04): lets the n-th allocation of a process fail, whoever asks for it, our
- * own code or a library other than libc.
+ * own code or a library other than libc and libseccomp.
  *
  *   FAIL_ALLOCATION=N  which one, counted from 1; 0: none
  *   FAIL_IN=ROLE       in which process: the first argument of its command line ("worker", "broker", …)
@@ -31,20 +31,27 @@ extern void *__libc_memalign(size_t alignment, size_t size);
 static _Atomic unsigned long own_count, *count = &own_count;
 static unsigned long failing; /* 0: none */
 
-/* glibc's own name service ends with SIGSEGV where it gets no memory; so what libc asks for itself is left
- * alone. */
-static uintptr_t libc_first, libc_end;
+/* glibc's own name service and libseccomp end with SIGSEGV where they get no memory; so what these ask for
+ * themselves is left alone. */
+static struct range {
+    uintptr_t first, end;
+} libc, libseccomp;
 
-static int find_libc(struct dl_phdr_info *object, size_t size, void *inside)
+struct search {
+    void *inside; /* NULL: it is not there */
+    struct range *ret;
+};
+
+static int find_library(struct dl_phdr_info *object, size_t size, void *ctx)
 {
+    struct search *search = ctx;
+    uintptr_t inside = (uintptr_t)search->inside;
     (void)size;
     for (int i = 0; i < object->dlpi_phnum; i++) {
         const ElfW(Phdr) *part = &object->dlpi_phdr[i];
         uintptr_t first = object->dlpi_addr + part->p_vaddr;
-        if (part->p_type == PT_LOAD && (uintptr_t)inside >= first &&
-            (uintptr_t)inside < first + part->p_memsz) {
-            libc_first = first;
-            libc_end = first + part->p_memsz;
+        if (part->p_type == PT_LOAD && inside >= first && inside < first + part->p_memsz) {
+            *search->ret = (struct range){.first = first, .end = first + part->p_memsz};
             return 1;
         }
     }
@@ -76,16 +83,22 @@ static void share_count(const char *path)
 __attribute__((constructor)) static void begin(void)
 {
     const char *number = getenv("FAIL_ALLOCATION"), *in = getenv("FAIL_IN");
-    dl_iterate_phdr(find_libc, dlsym(RTLD_NEXT, "strdup"));
+    dl_iterate_phdr(find_library, &(struct search){dlsym(RTLD_NEXT, "strdup"), &libc});
+    dl_iterate_phdr(find_library, &(struct search){dlsym(RTLD_NEXT, "seccomp_load"), &libseccomp});
     if (number && in && has_role(in)) {
         share_count(getenv("FAIL_COUNT"));
         failing = strtoul(number, NULL, 10);
     }
 }
 
+static bool is_in(const struct range *range, const void *code)
+{
+    return (uintptr_t)code >= range->first && (uintptr_t)code < range->end;
+}
+
 static bool fails(const void *caller)
 {
-    if ((uintptr_t)caller >= libc_first && (uintptr_t)caller < libc_end)
+    if (is_in(&libc, caller) || is_in(&libseccomp, caller))
         return false;
     if (atomic_fetch_add(count, 1) + 1 != failing)
         return false;
