@@ -1,5 +1,6 @@
 /*
- * The n-th write or sync fails, for every n over a whole job's life, until a life passes without a failure.
+ * The n-th write or sync fails, for every n over a whole job's life (with sanitizers, which make a life five
+ * times as long, for one in STRIDE), until a life passes without a failure.
  * After each failure the store is opened anew: nothing that was acknowledged is lost, nothing is there by
  * half, and the life goes on to its end.
  */
@@ -7,9 +8,13 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/random.h"
+#include "base/sanitizer.h"
 #include "base/text.h"
 #include "failing_vfs.h"
 #include "fixture.h"
+
+enum { STRIDE = HAS_SANITIZER ? 5 : 1 };
 
 enum stage { NONE, ADDED, CLAIMED, SESSION, CONFIRMED, FINALIZING, FINISHING, COMPLETED };
 
@@ -197,17 +202,23 @@ static bool live_with_failure(struct fixture *fix, long nth, bool for_ever, bool
     return failures > 0;
 }
 
+static long first_failure(void)
+{
+    long nth = 1 + (long)(random_u64() % STRIDE);
+    print_message("# calls %ld, and %d on, and so forth\n", nth, STRIDE);
+    return nth;
+}
+
 static void check_every_failure(bool for_ever, bool repeats)
 {
     bool was_hit = true;
-    long nth = 0;
-    while (was_hit) {
+    long nth = first_failure();
+    for (; was_hit; nth += STRIDE) {
         void *state;
         assert_int_equal(fixture_setup(&state), 0);
-        was_hit = live_with_failure(state, ++nth, for_ever, repeats);
+        was_hit = live_with_failure(state, nth, for_ever, repeats);
         fixture_teardown(&state);
     }
-    print_message("# %ld calls failed one by one\n", nth - 1);
     assert_true(nth > 30);
 }
 
@@ -233,7 +244,7 @@ static void d08_ioerr_at_every_write_of_init(void **state)
 {
     (void)state;
     bool was_hit = true;
-    for (long nth = 1; was_hit; nth++) {
+    for (long nth = first_failure(); was_hit; nth += STRIDE) {
         void *any;
         assert_int_equal(fixture_setup(&any), 0);
         struct fixture *fix = any;
