@@ -13,7 +13,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import oracles  # noqa: E402
 from job_fixtures import *  # noqa: E402, F403
-from sluice import program, until  # noqa: E402
+from sluice import PRELOAD, program, until  # noqa: E402
 from watch import Watch, keys  # noqa: E402
 
 PUT = ["return-503", "return-401", "return-reset-connection", "keep-none", "keep-all-then-reset", "session-gone-404",
@@ -137,6 +137,24 @@ def test_what_the_kernel_lacks_is_said_and_work_goes_on(world, lacking, worker_s
     assert point["status"] == "warn" and check_says in point["message"], point
     run = world.run(home=home)  # and none of it where nothing lacks
     assert run.standing == "completed" and "not limited" not in run.logs()
+
+
+@pytest.mark.parametrize("abi", [1, 2, 3])
+def test_a_landlock_too_old_for_ports_is_said_and_limits_files(world, abi):
+    """2 is that of Debian 12's own kernel."""
+    home = world.home()
+    build = home.ok("version", "--json").json
+    if build["sanitizers"] != "none" or not build["hardening"]["landlock"]:
+        pytest.skip("nothing is given up here anyway")
+    home.env.update(LD_PRELOAD=PRELOAD, LANDLOCK_ABI=str(abi))
+    run = world.run(home=home)
+    assert run.standing == "completed"
+    said = [line for line in run.logs().splitlines() if "not limited" in line]
+    assert len(said) == 1 and "the broker's ports are not limited: this kernel's Landlock is too old for it" in said[0], said
+    told = home.ok("version", "--json").json["hardening"]
+    assert told["landlock"] and not told["landlock_network"], told
+    point = next(point for point in home.ok("check", "--json").objects if point["check"] == "sandbox")
+    assert point["status"] == "ok" and f"ABI {abi}" in point["message"], point
 
 
 # ---- titles

@@ -1,11 +1,17 @@
 /*
- * Preloaded into sluice by tests (X04): lets the n-th allocation of a process fail, whoever asks for it, our
- * own code or a library other than libc and libseccomp.
+ * Preloaded into sluice by tests.
+ *
+ * Lets the n-th allocation of a process fail, whoever asks for it, our own code or a library other than libc
+ * and libseccomp (X04):
  *
  *   FAIL_ALLOCATION=N  which one, counted from 1; 0: none
  *   FAIL_IN=ROLE       in which process: the first argument of its command line ("worker", "broker", …)
  *   FAIL_COUNT=PATH    a file of an unsigned long in which those processes count together: one that is
  *                      started again goes on where the one before has failed
+ *
+ * Makes the kernel's Landlock an older one, which a system call filter cannot:
+ *
+ *   LANDLOCK_ABI=N     its version, as the kernel tells it
  *
  * It also hands these variables, LD_PRELOAD and those of libfaketime on to what is started with another
  * environment, as the broker is.
@@ -15,12 +21,14 @@
 #include <fcntl.h>
 #include <link.h>
 #include <spawn.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 extern void *__libc_malloc(size_t size);
@@ -30,6 +38,7 @@ extern void *__libc_memalign(size_t alignment, size_t size);
 
 static _Atomic unsigned long own_count, *count = &own_count;
 static unsigned long failing; /* 0: none */
+static long landlock_abi;     /* 0: the kernel's own */
 
 /* glibc's own name service and libseccomp end with SIGSEGV where they get no memory; so what these ask for
  * themselves is left alone. */
@@ -82,7 +91,8 @@ static void share_count(const char *path)
 
 __attribute__((constructor)) static void begin(void)
 {
-    const char *number = getenv("FAIL_ALLOCATION"), *in = getenv("FAIL_IN");
+    const char *number = getenv("FAIL_ALLOCATION"), *in = getenv("FAIL_IN"), *abi = getenv("LANDLOCK_ABI");
+    landlock_abi = abi ? strtol(abi, NULL, 10) : 0;
     dl_iterate_phdr(find_library, &(struct search){dlsym(RTLD_NEXT, "strdup"), &libc});
     dl_iterate_phdr(find_library, &(struct search){dlsym(RTLD_NEXT, "seccomp_load"), &libseccomp});
     if (number && in && has_role(in)) {
@@ -134,10 +144,25 @@ void *aligned_alloc(size_t alignment, size_t size)
     return fails(__builtin_return_address(0)) ? NULL : __libc_memalign(alignment, size);
 }
 
+long syscall(long number, ...)
+{
+    long (*real)(long, ...);
+    long in[6];
+    va_list args;
+    va_start(args, number);
+    for (size_t i = 0; i < sizeof in / sizeof *in; i++)
+        in[i] = va_arg(args, long);
+    va_end(args);
+    if (number == SYS_landlock_create_ruleset && !in[0] && landlock_abi)
+        return landlock_abi;
+    *(void **)&real = dlsym(RTLD_NEXT, "syscall");
+    return real(number, in[0], in[1], in[2], in[3], in[4], in[5]);
+}
+
 static char **hand_on(char *const *environment)
 {
-    static const char *const kept[] = {
-        "LD_PRELOAD=", "FAIL_ALLOCATION=", "FAIL_IN=", "FAIL_COUNT=", "DONT_FAKE_MONO", "FAKETIME"};
+    static const char *const kept[] = {"LD_PRELOAD=",   "FAIL_ALLOCATION=", "FAIL_IN=", "FAIL_COUNT=",
+                                       "LANDLOCK_ABI=", "DONT_FAKE_MONO",   "FAKETIME"};
     static char before[8192];
     static char *variables[256];
     size_t used = 0;
