@@ -146,7 +146,7 @@ class Emulator:
         return reply.json()
 
     def ask_kept(self, method, target, body):
-        """On a connection that this thread keeps for it: of a test's time, handshakes would be a fifth."""
+        """On a connection that this thread keeps for it: a handshake costs more than most answers."""
         if getattr(self.kept, "connection", None):
             with contextlib.suppress(ConnectionError, http.client.HTTPException, ssl.SSLError):
                 return self.ask(self.kept.connection, method, target, body)

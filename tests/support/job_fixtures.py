@@ -7,8 +7,6 @@ oracles judge what is left of it, whatever the test itself has looked at.
 import concurrent.futures
 import contextlib
 import os
-import pathlib
-import shutil
 import threading
 
 import pytest
@@ -39,30 +37,16 @@ class World:
         self.homes = []
         self.judges_faults = self.judges_ledger = True
         self.consent = threading.Lock()
-        self.beginning = threading.Lock()
 
     def home(self, *names, **settings):
         """A new home, ready for work, with a channel of its own at the emulator for each name ("main" if none)."""
         home = Sluice(self.emulator, **{**SETTINGS, **settings})
         self.homes.append(home)
         home.channels = {}
-        self.begin(home)
+        home.begin()
         for name in names or ("main",):
             self.log_in(home, name)
         return home
-
-    def begin(self, home):
-        """init and client import. In a store of its own they end the same every time, but for the key, so what an
-        emulator's first home has made is copied."""
-        made = pathlib.Path(self.emulator.dir) / "first-home"
-        with self.beginning:
-            if "store" not in home.settings and made.exists():
-                shutil.copytree(made, home.state)
-                return
-            home.ok("init")
-            home.ok("client", "import", self.emulator.client_secret)
-            if "store" not in home.settings:
-                shutil.copytree(home.state, made)
 
     def log_in(self, home, name, *options):
         home.channels[name] = self.new_channel()

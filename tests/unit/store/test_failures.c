@@ -1,6 +1,6 @@
 /*
- * The n-th write or sync fails, for every n over a whole job's life (with sanitizers, which make a life five
- * times as long, for one in STRIDE), until a life passes without a failure.
+ * The n-th write or sync fails, for every n over a whole job's life (with sanitizers, which take longer, for
+ * one in STRIDE), until a life passes without a failure.
  * After each failure the store is opened anew: nothing that was acknowledged is lost, nothing is there by
  * half, and the life goes on to its end.
  */
