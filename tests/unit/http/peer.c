@@ -303,10 +303,9 @@ void peer_stall(struct peer *peer)
     peer_pause(peer, -1);
 }
 
-void peer_small_window(struct peer *peer)
+void peer_window(struct peer *peer, int bytes)
 {
-    int size = 8192;
-    setsockopt(peer->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    setsockopt(peer->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
 }
 
 uint64_t peer_body_length(const char *head)

@@ -45,7 +45,8 @@ void peer_alert(struct peer *peer);         /* a fatal TLS alert */
 void peer_garbage(struct peer *peer);       /* a TLS record that nobody sealed */
 void peer_stall(struct peer *peer);         /* until the test is over */
 bool peer_pause(struct peer *peer, int ms); /* false: the test is over */
-void peer_small_window(struct peer *peer);
+/* How much it takes in ahead of being read. */
+void peer_window(struct peer *peer, int bytes);
 
 /* Reads one whole request with its body and answers; for scripts that are not about that. Returns the length
  * of the body; -1: no request came. */

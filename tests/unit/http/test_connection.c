@@ -218,6 +218,28 @@ static void c06_a_stalled_reader_is_given_up(void **state)
     peer_stop(server);
 }
 
+static void stall_with_a_window(struct peer *peer, int connection, void *ctx)
+{
+    peer_window(peer, 262144);
+    stall_after_bytes(peer, connection, ctx);
+}
+
+/* Where the kernel has its way, it takes a MiB or two more: it goes by what the path has taken before. */
+static void little_waits_in_a_connection(void **state)
+{
+    (void)state;
+    uint64_t at = 20000000;
+    struct peer_server *server = peer_start(PEER_GOOD, NULL, stall_with_a_window, &at);
+    client.config.low_speed_ms = 400;
+    client_open(&client);
+    source_init(&source, 1000000000);
+    client_put(&client, "https", peer_port(server), &source, &outcome);
+    assert_int_equal(outcome.reply.end, HTTP_TIMEOUT);
+    assert_in_range(source.given_bytes, at, at + 1200000);
+    client_close(&client);
+    peer_stop(server);
+}
+
 /* All is sent, nothing comes back. */
 static void c07_no_reply_at_all(void **state)
 {
@@ -285,7 +307,7 @@ static void read_slowly(struct peer *peer, int connection, void *ctx)
 {
     (void)connection, (void)ctx;
     char head[4096];
-    peer_small_window(peer);
+    peer_window(peer, 8192);
     peer_read_head(peer, head, sizeof head);
     for (uint64_t left = peer_body_length(head); left && peer_pause(peer, 10);)
         left -= peer_read_bytes(peer, left < 1000 ? left : 1000);
@@ -468,6 +490,7 @@ int main(void)
         cmocka_unit_test_setup(c05_closed_in_the_replys_body, set_up),
         cmocka_unit_test_setup(c05_closed_in_the_replys_head, set_up),
         cmocka_unit_test_setup(c06_a_stalled_reader_is_given_up, set_up),
+        cmocka_unit_test_setup(little_waits_in_a_connection, set_up),
         cmocka_unit_test_setup(c07_no_reply_at_all, set_up),
         cmocka_unit_test_setup(c07_a_reply_in_drops_is_given_up, set_up),
         cmocka_unit_test_setup(c07_the_total_deadline_holds, set_up),
