@@ -405,6 +405,7 @@ bool engine_look(const struct engine *engine, uint32_t index, struct engine_view
             .confirmed_bytes = slot->job.confirmed_bytes,
             .doing = slot->op ? action_text(slot->doing) : "",
             .retry_at_mono_ms = backs_off ? slot->wake_mono_ms : 0,
+            .pauses = slot->pauses,
             .reason = slot->last_error.reason,
         };
     return slot->used;

@@ -55,6 +55,7 @@ struct engine_view {
     uint64_t confirmed_bytes;
     const char *doing;        /* "put", "store", … ; "" while it backs off */
     int64_t retry_at_mono_ms; /* while it backs off; 0 otherwise */
+    uint32_t pauses;          /* how often it has backed off in this lease, be it for no time at all */
     const char *reason;       /* of the last trouble; "" */
 };
 bool engine_look(const struct engine *engine, uint32_t slot, struct engine_view *ret);

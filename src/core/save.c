@@ -134,8 +134,7 @@ static void saved(struct engine *engine, struct slot *slot)
 static void write_again(struct engine *engine, struct slot *slot)
 {
     slot->write_again = true;
-    slot->not_before_mono_ms = engine->now.mono_ms + jitter_between(200, 2000, engine_entropy(engine));
-    slot->wake_mono_ms = slot->not_before_mono_ms;
+    slot_pause(slot, engine->now.mono_ms + jitter_between(200, 2000, engine_entropy(engine)));
 }
 
 static const char *quota_message(const struct slot *slot)

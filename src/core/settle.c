@@ -212,11 +212,9 @@ static void back_off(struct engine *engine, struct slot *slot, const struct audi
                                     slot->tries - 1, engine_entropy(engine));
     if (retry_after_ms > 0)
         pause += retry_after_ms; /* a lower bound; the jitter comes on top */
+    int64_t until = engine->now.mono_ms + pause;
     int64_t allowed = slot_retry_permission(engine, slot);
-    slot->not_before_mono_ms = engine->now.mono_ms + pause;
-    if (slot->not_before_mono_ms < allowed)
-        slot->not_before_mono_ms = allowed;
-    slot->wake_mono_ms = slot->not_before_mono_ms;
+    slot_pause(slot, until < allowed ? allowed : until);
     trace(engine, slot, "retry %u in %lld ms: %s", slot->tries,
           (long long)(slot->not_before_mono_ms - engine->now.mono_ms), note->reason);
 }

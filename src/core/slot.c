@@ -98,6 +98,12 @@ int64_t slot_retry_permission(struct engine *engine, struct slot *slot)
     return later_of(at, budget_retry(budget_of(engine, DESTINATION_CHANNEL, slot->job.channel_id), now));
 }
 
+void slot_pause(struct slot *slot, int64_t until_mono_ms)
+{
+    slot->not_before_mono_ms = slot->wake_mono_ms = until_mono_ms;
+    slot->pauses++;
+}
+
 /* ---- the lease's end ---- */
 
 /* Writes are not aborted: they are fenced, and their answer comes by itself. */

@@ -78,6 +78,7 @@ struct slot {
     uint32_t stalls;
     uint32_t protocol_errors;
     uint32_t restarts;          /* new sessions after a dead one, in this lease; progress does not reset it */
+    uint32_t pauses;            /* in this lease; progress does not reset it either */
     int64_t not_before_mono_ms; /* backing off until then */
     int64_t wake_mono_ms;       /* the tick that is wanted for it; INT64_MAX: an answer will wake it */
     struct audit_note last_error;
@@ -139,6 +140,8 @@ uint64_t engine_entropy(struct engine *engine);
 void slot_abort(struct engine *engine, struct slot *slot);
 void slot_lose(struct engine *engine, struct slot *slot, const char *why);
 int64_t slot_retry_permission(struct engine *engine, struct slot *slot);
+/* Nothing is begun for the job until then. */
+void slot_pause(struct slot *slot, int64_t until_mono_ms);
 void slot_count_request(struct engine *engine, struct slot *slot);
 /* The next PUT: its size, and whether it can complete the upload. */
 uint64_t slot_chunk_bytes(const struct engine *engine, const struct slot *slot);

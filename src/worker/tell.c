@@ -46,7 +46,7 @@ void tell_step(struct worker *worker, const struct event *event, const struct en
         return;
     if (after.confirmed_bytes > before->confirmed_bytes)
         worker->counts.confirmed_bytes += after.confirmed_bytes - before->confirmed_bytes;
-    if (after.retry_at_mono_ms != 0 && after.retry_at_mono_ms != before->retry_at_mono_ms)
+    if (after.pauses > before->pauses)
         counts_retry(&worker->counts, event);
 }
 

@@ -348,6 +348,24 @@ static void h15_an_error_without_a_readable_body_is_classified_by_status(void **
     harness_free(h);
 }
 
+/* Full jitter may draw a pause of no length: the job goes on in the same step. */
+static void a_pause_of_no_length_is_one(void **state)
+{
+    (void)state;
+    struct engine_config config = harness_config();
+    struct engine_view view;
+    config.retry_base_ms = 0;
+    struct harness *h = harness_new_with(&config);
+    reach_put(h, 5 * CHUNK);
+    for (uint32_t i = 1; i <= 2; i++) {
+        answer(h, reply_of(503));
+        EXPECT(h, "query");
+        assert_true(engine_look(h->engine, 0, &view));
+        assert_int_equal(view.pauses, i);
+    }
+    harness_free(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -376,6 +394,7 @@ int main(void)
         cmocka_unit_test(h14_a_redirect_is_not_followed),
         cmocka_unit_test(h14_a_redirect_in_a_session_is_asked_about),
         cmocka_unit_test(h15_an_error_without_a_readable_body_is_classified_by_status),
+        cmocka_unit_test(a_pause_of_no_length_is_one),
     };
     return RUN_UNIT_TESTS(tests);
 }
