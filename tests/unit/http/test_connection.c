@@ -202,20 +202,25 @@ static void stall_after_bytes(struct peer *peer, int connection, void *ctx)
     peer_stall(peer);
 }
 
-static void c06_a_stalled_reader_is_given_up(void **state)
+/* A PUT of a GB to a reader that stops after `at` bytes, until it is given up. */
+static void put_until_stalled(peer_script *script, uint64_t at)
 {
-    (void)state;
-    uint64_t at = 100000;
-    struct peer_server *server = peer_start(PEER_GOOD, NULL, stall_after_bytes, &at);
+    struct peer_server *server = peer_start(PEER_GOOD, NULL, script, &at);
     client.config.low_speed_ms = 400;
     client_open(&client);
     source_init(&source, 1000000000);
     client_put(&client, "https", peer_port(server), &source, &outcome);
     assert_int_equal(outcome.reply.end, HTTP_TIMEOUT);
-    assert_true(outcome.reply.sent_bytes < 1000000000);
-    assert_string_equal(outcome.reply.message, "127.0.0.1: less than 100 bytes a second for 400 ms");
     client_close(&client);
     peer_stop(server);
+}
+
+static void c06_a_stalled_reader_is_given_up(void **state)
+{
+    (void)state;
+    put_until_stalled(stall_after_bytes, 100000);
+    assert_true(outcome.reply.sent_bytes < 1000000000);
+    assert_string_equal(outcome.reply.message, "127.0.0.1: less than 100 bytes a second for 400 ms");
 }
 
 static void stall_with_a_window(struct peer *peer, int connection, void *ctx)
@@ -229,15 +234,8 @@ static void little_waits_in_a_connection(void **state)
 {
     (void)state;
     uint64_t at = 20000000;
-    struct peer_server *server = peer_start(PEER_GOOD, NULL, stall_with_a_window, &at);
-    client.config.low_speed_ms = 400;
-    client_open(&client);
-    source_init(&source, 1000000000);
-    client_put(&client, "https", peer_port(server), &source, &outcome);
-    assert_int_equal(outcome.reply.end, HTTP_TIMEOUT);
+    put_until_stalled(stall_with_a_window, at);
     assert_in_range(source.given_bytes, at, at + 1200000);
-    client_close(&client);
-    peer_stop(server);
 }
 
 /* All is sent, nothing comes back. */
