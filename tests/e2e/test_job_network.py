@@ -102,7 +102,7 @@ def test_c10_a_kept_connection_that_nobody_knows_any_more():
 # ---- C09: a bad line
 
 
-def far_away(world, place, number, size, settings, **line):
+def far_away(world, place, number, size, settings, starts_max=1, **line):
     """The whole of a worker's life at the other end of a bad line: tokens, sessions, bytes. Returns what the line did."""
     link = Link(number, SEED + number)
     with Wire(world.emulator, link.host) as wire:
@@ -119,7 +119,7 @@ def far_away(world, place, number, size, settings, **line):
         assert standing(home, job) == "completed", (line, worker.log())
         assert wire.carried_bytes > size
         starts = [entry for entry in world.emulator.journal(op="start") if entry["channel"] == home.channels["main"]]
-        assert len(starts) == 1
+        assert 1 <= len(starts) <= starts_max, (line, starts, worker.log())
     return link.close()
 
 
@@ -136,7 +136,8 @@ def test_c09_a_bad_line(authority, tmp_path):
         assert did["lost"] and did["reordered"] and did["doubled"]
 
     def very_lossy():
-        assert far_away(world, tmp_path, 3, 400_000, {}, delay_ms=1, loss=300)["lost"] > 50
+        # Of ten packets three are lost: a start whose reply does not come is made again, as anywhere (H01).
+        assert far_away(world, tmp_path, 3, 400_000, {}, starts_max=3, delay_ms=1, loss=300)["lost"] > 50
 
     def black_hole():
         assert far_away(world, tmp_path, 4, 600_000, QUICK, delay_ms=5, mtu=1400)["too_long"] > 0
